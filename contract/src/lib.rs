@@ -1,0 +1,59 @@
+//! What the generator and the analysis agree on, and nothing else.
+//!
+//! A run is handed over in files. This crate names what is in them: the sample columns
+//! and their units ([`columns`]), the manifest `run.json` ([`Manifest`]), the rate laws a
+//! timeline was drawn from ([`RateLaw`]), the objectives a run is held to ([`Objective`]),
+//! and what the analysis publishes ([`Summary`], [`Verdict`], [`ExitCode`]).
+//!
+//! It is a leaf: plain data, serde and a little arithmetic. It must not know tokio, hyper,
+//! polars, clocks or terminals.
+
+pub mod columns;
+pub mod digest;
+pub mod manifest;
+pub mod monitor;
+pub mod objective;
+pub mod outcome;
+pub mod rate;
+pub mod settings;
+pub mod summary;
+pub mod verdict;
+
+pub use digest::TimelineDigest;
+pub use manifest::{Manifest, PhaseRecord, Role, RunStatus, ScenarioRecord, ShardId, StreamRecord};
+pub use objective::{Bound, Metric, Objective};
+pub use outcome::Outcome;
+pub use rate::{ArrivalKind, RateCurve, RateLaw};
+pub use settings::AnalysisSettings;
+pub use summary::Summary;
+pub use verdict::{ExitCode, Verdict};
+
+/// Version of everything written into a run directory: `major.minor`.
+///
+/// A reader refuses another major version and accepts any minor version of its own:
+/// minor versions only add columns and keys.
+pub const SCHEMA_VERSION: &str = "1.0";
+
+/// Number of lanes a stream is cut into; workers and shards own whole lanes.
+///
+/// A thousand shards still find a lane each, and the heap that merges the lanes of one
+/// worker stays ten comparisons deep.
+pub const LANES: u32 = 1024;
+
+/// Returns whether a file of schema version `found` can be read by this code.
+pub fn is_readable_version(found: &str) -> bool {
+    found.split('.').next() == SCHEMA_VERSION.split('.').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_readable_version;
+
+    #[test]
+    fn a_minor_version_is_readable_and_a_major_one_is_not() {
+        assert!(is_readable_version("1.0"));
+        assert!(is_readable_version("1.7"));
+        assert!(!is_readable_version("2.0"));
+        assert!(!is_readable_version(""));
+    }
+}

@@ -1,0 +1,50 @@
+//! Every platform but Linux: the runtime's timer, and no host figures.
+
+use std::io;
+use std::time::Duration;
+
+use openload_contract::manifest::HostRecord;
+
+/// A timer with the resolution of the runtime: about a millisecond.
+#[derive(Debug)]
+pub struct PreciseTimer;
+
+impl PreciseTimer {
+    /// Makes a timer for the current runtime.
+    ///
+    /// # Errors
+    /// Never on this platform.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for `duration`, rounded up to the runtime's tick.
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// Not known on this platform.
+pub fn raise_open_files_limit() -> Option<u64> {
+    None
+}
+
+/// Not known on this platform.
+pub fn process_cpu_ns() -> Option<i64> {
+    None
+}
+
+/// Not known on this platform.
+pub fn resident_bytes(_pid: u32) -> Option<u64> {
+    None
+}
+
+/// Describes this machine.
+pub fn host() -> HostRecord {
+    HostRecord {
+        name: String::new(),
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        cores: super::cores(),
+    }
+}

@@ -1,0 +1,98 @@
+//! Linux: timerfd, rlimits, `/proc`.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use openload_contract::manifest::HostRecord;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A timer that wakes its task to within the kernel's wake-up time (tens of microseconds),
+/// where the runtime's own timer has ticks of a millisecond.
+#[derive(Debug)]
+pub struct PreciseTimer {
+    timer: AsyncFd<OwnedFd>,
+}
+
+impl PreciseTimer {
+    /// Makes a timer for the current runtime.
+    ///
+    /// # Errors
+    /// When no file descriptor is left.
+    ///
+    /// # Panics
+    /// Outside a runtime with I/O.
+    #[expect(
+        deprecated,
+        reason = "the replacement is an unsafe function; this descriptor is owned and stays open"
+    )]
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        Ok(Self { timer: AsyncFd::with_interest(timer, Interest::READABLE)? })
+    }
+
+    /// Waits for `duration`. One wait at a time: a second one replaces the first.
+    pub async fn sleep(&self, duration: Duration) {
+        if self.arm(duration).is_err() {
+            // The kernel refuses only malformed times, which a `Duration` cannot make.
+            tokio::time::sleep(duration).await;
+            return;
+        }
+        let Ok(mut ready) = self.timer.readable().await else { return };
+        // Reading the count of expirations is what makes the timer unreadable again.
+        let _ = rustix::io::read(self.timer.get_ref(), &mut [0_u8; 8]);
+        ready.clear_ready();
+    }
+
+    fn arm(&self, duration: Duration) -> io::Result<()> {
+        // An all-zero time would disarm the timer.
+        let duration = duration.max(Duration::from_nanos(1));
+        let value = Timespec {
+            tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: duration.subsec_nanos().into(),
+        };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::empty(), &once)?;
+        Ok(())
+    }
+}
+
+/// Raises the limit of open files as far as it may go and returns it.
+pub fn raise_open_files_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+    now.current
+}
+
+/// User and system time this process has used, in ns.
+pub fn process_cpu_ns() -> Option<i64> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Some(time.tv_sec * 1_000_000_000 + time.tv_nsec)
+}
+
+/// Resident memory of a process in bytes.
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Describes this machine.
+pub fn host() -> HostRecord {
+    let uname = rustix::system::uname();
+    HostRecord {
+        name: uname.nodename().to_string_lossy().into_owned(),
+        os: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
+        arch: std::env::consts::ARCH.to_owned(),
+        cores: super::cores(),
+    }
+}

@@ -1,0 +1,176 @@
+//! What runs: a profile with nothing left open.
+//!
+//! A profile is what a user wrote: units, defaults, names and shorthand. A [`Plan`] is what
+//! it comes to: times in nanoseconds, names resolved to positions, overrides applied,
+//! everything checked. The border is `profile::resolve`; behind it no value can be out of
+//! range and nothing is looked up by name.
+
+use std::path::PathBuf;
+
+use http::{HeaderName, Method};
+use openload_contract::{AnalysisSettings, Objective, PhaseRecord};
+
+use crate::target::TargetSpec;
+use crate::template::Template;
+
+/// A run, completely determined.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Name of the profile.
+    pub name: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Where the requests go.
+    pub target: TargetAddress,
+    /// What the built-in target does, when it is the target.
+    pub embedded: TargetSpec,
+    /// Process whose memory is watched, when the user named one.
+    pub target_pid: Option<u32>,
+    /// How connections are made, kept and given up.
+    pub connection: ConnectionPlan,
+    /// Streams, running at once.
+    pub streams: Vec<StreamPlan>,
+    /// Scenarios of all streams.
+    pub scenarios: Vec<ScenarioPlan>,
+    /// Pass/fail lines.
+    pub objectives: Vec<Objective>,
+    /// Constants of the analysis.
+    pub analysis: AnalysisSettings,
+    /// The profile with all overrides, for the manifest.
+    pub profile: serde_json::Value,
+    /// SHA-256 of that profile, in hexadecimal.
+    pub profile_sha256: String,
+    /// What is allowed but probably not meant, in words.
+    pub warnings: Vec<String>,
+}
+
+/// One timeline with its scenario mix.
+#[derive(Debug, Clone)]
+pub struct StreamPlan {
+    /// Name, unique in the run.
+    pub name: String,
+    /// Phases in order, without gaps; the first begins at 0.
+    pub phases: Vec<PhaseRecord>,
+    /// Positions in [`Plan::scenarios`]; never empty.
+    pub scenarios: Vec<usize>,
+}
+
+impl StreamPlan {
+    /// End of the last phase, ns since the run's start.
+    pub fn end_ns(&self) -> i64 {
+        self.phases.last().map_or(0, |phase| phase.end_ns)
+    }
+}
+
+/// A weighted, tagged unit of work.
+#[derive(Debug, Clone)]
+pub struct ScenarioPlan {
+    /// Name, unique in the run.
+    pub name: String,
+    /// Share relative to the other scenarios of its stream; above 0.
+    pub weight: f64,
+    /// Tags, for `--tag`.
+    pub tags: Vec<String>,
+    /// The request an arrival sends.
+    pub request: RequestPlan,
+}
+
+/// One request, ready to be filled in.
+#[derive(Debug, Clone)]
+pub struct RequestPlan {
+    /// Name, unique in the run.
+    pub name: String,
+    /// Method.
+    pub method: Method,
+    /// Path and query.
+    pub path: Template,
+    /// Headers beyond those the protocol needs.
+    pub headers: Vec<(HeaderName, Template)>,
+    /// Body, when there is one.
+    pub body: Option<Template>,
+    /// What a good response is.
+    pub expect: Expect,
+}
+
+/// What a good response is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Expect {
+    /// Statuses that are a success; empty means 200–399.
+    pub status: Vec<u16>,
+}
+
+impl Expect {
+    /// Tells whether a response of `status` is a success.
+    pub fn accepts(&self, status: u16) -> bool {
+        if self.status.is_empty() {
+            (200..400).contains(&status)
+        } else {
+            self.status.contains(&status)
+        }
+    }
+}
+
+/// Where requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetAddress {
+    /// The built-in target, started in this process.
+    Embedded,
+    /// A server reached over TCP.
+    Tcp {
+        /// Whether to speak TLS.
+        tls: bool,
+        /// Host name or address, without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Prefix of every path, without a slash at its end.
+        base_path: String,
+    },
+    /// A server reached over a Unix socket.
+    Unix {
+        /// Path of the socket.
+        path: PathBuf,
+    },
+}
+
+/// When connections are reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConnectionPolicy {
+    /// Take an idle connection, else open one.
+    #[default]
+    Pool,
+    /// Open one for every request.
+    PerRequest,
+}
+
+/// How connections are made, kept and given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionPlan {
+    /// When connections are reused.
+    pub policy: ConnectionPolicy,
+    /// Longest time to make a connection, TLS included.
+    pub connect_timeout_ns: i64,
+    /// Longest time from the bytes sent to the response complete.
+    pub response_timeout_ns: i64,
+    /// Longest time from the intended start to the response complete, if any.
+    pub deadline_ns: Option<i64>,
+    /// Longest time to wait for responses after the last intended start or a stop.
+    pub drain_timeout_ns: i64,
+    /// Most requests in flight at once, over all workers; the rest are dropped.
+    pub max_in_flight: u32,
+    /// Whether to try one connection before the run and to refuse to start when it fails.
+    pub probe: bool,
+    /// TLS options.
+    pub tls: TlsPlan,
+}
+
+/// TLS options.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsPlan {
+    /// Accept any certificate.
+    pub insecure: bool,
+    /// PEM file of additional roots.
+    pub ca: Option<PathBuf>,
+    /// Name to ask for and to check, instead of the target's host.
+    pub server_name: Option<String>,
+}
