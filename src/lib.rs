@@ -5,8 +5,12 @@
 //! per request, and says where it fell short itself. See `ARCHITECTURE.md`.
 
 pub mod clock;
+pub mod dispatch;
 pub mod os;
 pub mod pacer;
 pub mod plan;
+pub mod schedule;
+pub mod sink;
 pub mod target;
 pub mod template;
+pub mod transport;

@@ -122,6 +122,23 @@ impl PartWriter {
         publish(&file, &part.paths)
     }
 
+    /// Leaves the open part to its journal: whoever recovers the run makes the part of it.
+    ///
+    /// The unfinished Parquet file is removed, which on a full disk makes the room that the
+    /// manifest needs.
+    pub fn abandon(&mut self) {
+        self.open = None;
+        if let Some(number) = self.next_number.checked_sub(1) {
+            // A file that cannot be removed is in nobody's way: recovery overwrites it.
+            let _ = fs::remove_file(PartPaths::new(&self.dir, number).partial);
+        }
+    }
+
+    /// Names this writer's folder in an error about a batch.
+    pub fn error(&self) -> impl FnOnce(arrow_schema::ArrowError) -> Error + '_ {
+        Error::arrow(&self.dir)
+    }
+
     fn start_part(&mut self, now_ns: i64) -> Result<OpenPart, Error> {
         let paths = PartPaths::new(&self.dir, self.next_number);
         self.next_number += 1;

@@ -8,6 +8,16 @@ mod fallback;
 #[cfg(target_os = "linux")]
 mod linux;
 
+#[cfg(unix)]
+mod unix;
+#[cfg(not(unix))]
+mod windows;
+
+#[cfg(unix)]
+pub use unix::connect_unix;
+#[cfg(not(unix))]
+pub use windows::connect_unix;
+
 #[cfg(not(target_os = "linux"))]
 pub use fallback::*;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,103 @@
+//! One arrival between its dispatch and its row.
+
+use std::rc::Rc;
+
+use openload_contract::Outcome;
+use openload_samples::Sample;
+
+use super::worker::WorkerState;
+use crate::clock::Clock;
+use crate::schedule::Arrival;
+use crate::transport::{Failure, Stamps};
+
+/// One arrival between its dispatch and its row.
+///
+/// A job ends in exactly one row: through [`Job::finish`], [`Job::fail`], or by being
+/// dropped, which records it as cancelled. So no path through the program, a panic included,
+/// can lose an arrival.
+pub(super) struct Job<C: Clock> {
+    pub arrival: Arrival,
+    dispatched_ns: i64,
+    connect_ns: Option<i64>,
+    /// Stamps of the connection that carries the job, once it has one.
+    stamps: Option<Rc<Stamps>>,
+    worker: Rc<WorkerState<C>>,
+    is_recorded: bool,
+}
+
+impl<C: Clock> Job<C> {
+    /// Takes up an arrival.
+    pub fn new(worker: &Rc<WorkerState<C>>, arrival: Arrival) -> Self {
+        worker.note_dispatch(&arrival);
+        Self {
+            arrival,
+            dispatched_ns: worker.clock.now_ns(),
+            connect_ns: None,
+            stamps: None,
+            worker: Rc::clone(worker),
+            is_recorded: false,
+        }
+    }
+
+    /// Notes that a connection was obtained after `connect_ns` of waiting for it.
+    pub fn connected(&mut self, connect_ns: i64, stamps: &Rc<Stamps>) {
+        stamps.reset();
+        self.connect_ns = Some(connect_ns);
+        self.stamps = Some(Rc::clone(stamps));
+    }
+
+    /// Ends the job with a complete response or a deadline.
+    pub fn finish(mut self, outcome: Outcome) {
+        self.record(outcome);
+    }
+
+    /// Ends the job with a failure, whose cause is counted.
+    pub fn fail(mut self, failure: Failure) {
+        self.record(failure.outcome);
+        self.worker.failures.borrow_mut().add(failure);
+    }
+
+    /// Status of the response, once its head has arrived.
+    pub fn status(&self) -> Option<u16> {
+        self.stamps.as_ref().and_then(|stamps| stamps.status.get())
+    }
+
+    fn record(&mut self, outcome: Outcome) {
+        if self.is_recorded {
+            return;
+        }
+        self.is_recorded = true;
+        let sample = self.sample(outcome);
+        self.worker.note_end(&sample);
+    }
+
+    fn sample(&self, outcome: Outcome) -> Sample {
+        let Arrival { intended_ns, seq, stream, scenario, .. } = self.arrival;
+        let since = |stamp: Option<i64>| stamp.map(|ns| ns - intended_ns);
+        let stamps = self.stamps.as_deref();
+        Sample {
+            seq,
+            intended_ns,
+            lag_ns: self.dispatched_ns - intended_ns,
+            connect_ns: self.connect_ns,
+            sent_ns: since(stamps.and_then(|stamps| stamps.sent_ns.get())),
+            ttfb_ns: since(stamps.and_then(|stamps| stamps.first_byte_ns.get())),
+            response_ns: self.worker.clock.now_ns() - intended_ns,
+            status: self.status(),
+            outcome,
+            stream,
+            phase: self.worker.codes.phase(&self.arrival),
+            scenario,
+            request: scenario,
+            step: 0,
+            bytes_in: stamps.map_or(0, |stamps| stamps.bytes_in.get()),
+            bytes_out: stamps.map_or(0, |stamps| stamps.bytes_out.get()),
+        }
+    }
+}
+
+impl<C: Clock> Drop for Job<C> {
+    fn drop(&mut self) {
+        self.record(Outcome::Cancelled);
+    }
+}

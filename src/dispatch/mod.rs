@@ -1,0 +1,26 @@
+//! Sending each arrival when it is due, whatever the target does.
+//!
+//! ```text
+//! timeline ──► worker ──► idle connection, else a new one ──► transport
+//!                │                       │
+//!                │ in flight ≥ bound     │ response, failure, deadline
+//!                ▼                       ▼
+//!             dropped                 one row ──► recorder
+//! ```
+//!
+//! The worker waits for intended starts and for nothing else: no response, no connection and
+//! no row can delay it. An arrival is a [`Job`] from its dispatch on, and a job writes its
+//! row when it ends, however it ends: dropping one unfinished writes `cancelled`.
+
+mod connection;
+mod failures;
+mod idle;
+mod job;
+mod recorder;
+mod stop;
+mod worker;
+
+pub use failures::{FailureKind, Failures};
+pub use recorder::{ChunkSink, Gauges, Recorder, RowCodes};
+pub use stop::{StopLevel, StopSignal};
+pub use worker::{Limits, Worker, WorkerRemains, WorkerReport};

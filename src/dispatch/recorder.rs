@@ -1,0 +1,146 @@
+//! Rows of one worker on their way to the writer.
+//!
+//! The recorder is the worker's only contact with storage: it fills a chunk and hands it to
+//! a [`ChunkSink`] when it is full or a quarter of a second old. Handing over never blocks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use openload_contract::TimelineDigest;
+use openload_samples::{Chunk, Names, Sample};
+
+use crate::plan::Plan;
+use crate::schedule::Arrival;
+
+/// Rows in a full chunk: a few hundred KiB, and at most a quarter of a second of rows.
+const CHUNK_ROWS: usize = 8_192;
+
+/// Takes full chunks. Implementations must not block.
+pub trait ChunkSink {
+    /// Takes a chunk over.
+    fn take(&mut self, chunk: Chunk);
+}
+
+/// Counters that other threads may read while the worker runs. Only the worker writes them,
+/// so a store is enough and no cache line is fought over.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    dispatched: AtomicU64,
+    finished: AtomicU64,
+}
+
+impl Gauges {
+    /// Arrivals taken up so far.
+    pub fn dispatched(&self) -> u64 {
+        self.dispatched.load(Ordering::Relaxed)
+    }
+
+    /// Arrivals with a row so far.
+    pub fn finished(&self) -> u64 {
+        self.finished.load(Ordering::Relaxed)
+    }
+}
+
+/// Collects the rows of one worker.
+pub struct Recorder {
+    chunk: Chunk,
+    sink: Box<dyn ChunkSink>,
+    gauges: Arc<Gauges>,
+    digest: TimelineDigest,
+    dispatched: u64,
+    finished: u64,
+}
+
+impl Recorder {
+    /// Makes a recorder that hands chunks to `sink` and counts in `gauges`.
+    pub fn new(sink: Box<dyn ChunkSink>, gauges: Arc<Gauges>) -> Self {
+        Self {
+            chunk: Chunk::with_capacity(CHUNK_ROWS),
+            sink,
+            gauges,
+            digest: TimelineDigest::default(),
+            dispatched: 0,
+            finished: 0,
+        }
+    }
+
+    /// Notes that an arrival was taken up.
+    pub fn dispatch(&mut self, arrival: &Arrival) {
+        self.digest.add(arrival.seq, arrival.intended_ns);
+        self.dispatched += 1;
+        self.gauges.dispatched.store(self.dispatched, Ordering::Relaxed);
+    }
+
+    /// Takes the row of an arrival.
+    pub fn finish(&mut self, sample: &Sample) {
+        self.chunk.push(sample);
+        self.finished += 1;
+        self.gauges.finished.store(self.finished, Ordering::Relaxed);
+        if self.chunk.len() >= CHUNK_ROWS {
+            self.flush();
+        }
+    }
+
+    /// Hands over what there is.
+    pub fn flush(&mut self) {
+        if !self.chunk.is_empty() {
+            let full = std::mem::replace(&mut self.chunk, Chunk::with_capacity(CHUNK_ROWS));
+            self.sink.take(full);
+        }
+    }
+
+    /// Arrivals taken up that have no row yet.
+    pub fn unfinished(&self) -> u64 {
+        self.dispatched - self.finished
+    }
+
+    /// Arrivals taken up so far.
+    pub fn dispatched(&self) -> u64 {
+        self.dispatched
+    }
+
+    /// Fingerprint of the arrivals taken up so far.
+    pub fn digest(&self) -> TimelineDigest {
+        self.digest
+    }
+}
+
+/// From positions in the plan to codes in the dictionary columns.
+#[derive(Debug, Clone)]
+pub struct RowCodes {
+    /// By stream, then phase: streams may share phase names, codes are by name.
+    phases: Vec<Vec<u16>>,
+}
+
+impl RowCodes {
+    /// Collects the names of `plan` and the codes of its phases.
+    pub fn new(plan: &Plan) -> (Self, Names) {
+        let mut names: Vec<&str> = Vec::new();
+        let mut phases = Vec::new();
+        for stream in &plan.streams {
+            let codes = stream.phases.iter().map(|phase| code_of(&mut names, &phase.name));
+            phases.push(codes.collect());
+        }
+        let streams: Vec<&str> = plan.streams.iter().map(|stream| stream.name.as_str()).collect();
+        let scenarios: Vec<&str> =
+            plan.scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+        let requests: Vec<&str> =
+            plan.scenarios.iter().map(|scenario| scenario.request.name.as_str()).collect();
+        (Self { phases }, Names::new(&streams, &names, &scenarios, &requests))
+    }
+
+    /// Code of the phase of an arrival.
+    pub fn phase(&self, arrival: &Arrival) -> u16 {
+        self.phases[usize::from(arrival.stream)][usize::from(arrival.phase)]
+    }
+}
+
+/// The position of `name` among the names so far; a new name is appended.
+fn code_of<'a>(names: &mut Vec<&'a str>, name: &'a str) -> u16 {
+    let known = names.iter().position(|&known| known == name);
+    let position = known.unwrap_or_else(|| {
+        names.push(name);
+        names.len() - 1
+    });
+    position as u16
+}

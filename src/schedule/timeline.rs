@@ -1,0 +1,157 @@
+//! The intended starts of a run, in order, for the lanes of one owner.
+
+use openload_contract::digest::mix;
+use openload_contract::{LANES, PhaseRecord};
+
+use super::lanes::LaneSet;
+use super::phase::{PhaseArrivals, PhaseKey};
+use crate::plan::Plan;
+
+/// One intended start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival {
+    /// Intended start, ns since the run's start.
+    pub intended_ns: i64,
+    /// Number of the arrival, unique in the run: `index in its lane · L + lane`, with the
+    /// stream in the top 16 bits.
+    pub seq: u64,
+    /// Position of the stream in the plan.
+    pub stream: u16,
+    /// Position of the phase in the stream.
+    pub phase: u16,
+    /// Position of the scenario in the plan.
+    pub scenario: u16,
+}
+
+/// Bits of an arrival's number below the stream's.
+const STREAM_SHIFT: u32 = 48;
+
+/// The intended starts of a plan, in ascending order of time, for some lanes.
+///
+/// Lazy: the state is one heap entry a lane, whatever the length of the run. One step costs
+/// O(log lanes) and no allocation.
+pub struct Timeline {
+    streams: Vec<StreamTimeline>,
+    heads: Vec<Option<Arrival>>,
+}
+
+impl Timeline {
+    /// Starts the timeline of `plan` for the lanes of one owner.
+    pub fn new(plan: &Plan, lanes: LaneSet) -> Self {
+        let streams =
+            (0..plan.streams.len()).map(|stream| StreamTimeline::new(plan, stream, lanes));
+        let mut streams: Vec<StreamTimeline> = streams.collect();
+        let heads = streams.iter_mut().map(Iterator::next).collect();
+        Self { streams, heads }
+    }
+
+    /// The next arrival, without taking it.
+    pub fn peek(&self) -> Option<&Arrival> {
+        self.heads.iter().flatten().min()
+    }
+}
+
+impl Iterator for Timeline {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        let arrival = *self.peek()?;
+        let stream = usize::from(arrival.stream);
+        self.heads[stream] = self.streams[stream].next();
+        Some(arrival)
+    }
+}
+
+/// The intended starts of one stream.
+struct StreamTimeline {
+    phases: Vec<PhaseRecord>,
+    seed: u64,
+    stream: usize,
+    lanes: LaneSet,
+    mix: ScenarioMix,
+    /// Arrivals so far by lane: numbers go on over the phases.
+    counts: Vec<u64>,
+    current: Option<(usize, PhaseArrivals)>,
+}
+
+impl StreamTimeline {
+    fn new(plan: &Plan, stream: usize, lanes: LaneSet) -> Self {
+        let mut timeline = Self {
+            phases: plan.streams[stream].phases.clone(),
+            seed: plan.seed,
+            stream,
+            lanes,
+            mix: ScenarioMix::new(plan, stream),
+            counts: vec![0; LANES as usize],
+            current: None,
+        };
+        timeline.enter(0);
+        timeline
+    }
+
+    fn enter(&mut self, phase: usize) {
+        let key = PhaseKey { seed: self.seed, stream: self.stream, phase };
+        self.current = self
+            .phases
+            .get(phase)
+            .map(|record| (phase, PhaseArrivals::new(record, key, self.lanes)));
+    }
+
+    fn number(&mut self, lane: u32) -> u64 {
+        let count = &mut self.counts[lane as usize];
+        let in_stream = *count * u64::from(LANES) + u64::from(lane);
+        *count += 1;
+        (self.stream as u64) << STREAM_SHIFT | in_stream
+    }
+}
+
+impl Iterator for StreamTimeline {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        loop {
+            let (phase, arrivals) = self.current.as_mut()?;
+            let phase = *phase;
+            let Some((lane, intended_ns)) = arrivals.next() else {
+                self.enter(phase + 1);
+                continue;
+            };
+            let seq = self.number(lane);
+            return Some(Arrival {
+                intended_ns,
+                seq,
+                stream: self.stream as u16,
+                phase: phase as u16,
+                scenario: self.mix.choose(seq),
+            });
+        }
+    }
+}
+
+/// Chooses a scenario by weight, from the arrival's number alone.
+struct ScenarioMix {
+    key: u64,
+    /// Scenario and the greatest 64-bit draw that chooses it, ascending.
+    limits: Vec<(u16, u64)>,
+}
+
+impl ScenarioMix {
+    fn new(plan: &Plan, stream: usize) -> Self {
+        let scenarios = &plan.streams[stream].scenarios;
+        let weights = scenarios.iter().map(|&index| plan.scenarios[index].weight);
+        let total: f64 = weights.clone().sum();
+        let mut below = 0.0;
+        let limits = scenarios.iter().zip(weights).map(|(&scenario, weight)| {
+            below += weight;
+            // The cast saturates, so the last limit is the greatest draw.
+            (scenario as u16, (below / total * 2.0_f64.powi(64)) as u64)
+        });
+        Self { key: mix(plan.seed ^ mix(0x5ce0 ^ stream as u64)), limits: limits.collect() }
+    }
+
+    fn choose(&self, seq: u64) -> u16 {
+        let draw = mix(self.key ^ mix(seq));
+        let index = self.limits.partition_point(|&(_, limit)| limit <= draw);
+        self.limits[index.min(self.limits.len() - 1)].0
+    }
+}

@@ -1,0 +1,186 @@
+//! The thread that writes the rows of all workers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use openload_contract::ShardId;
+use openload_samples::{Error, Names, PartWriter, Rotation, worker_dir};
+
+use super::channel::{CHANNEL_CHUNKS, ChannelSink, Handover};
+use super::live::Live;
+use crate::clock::Epoch;
+use crate::dispatch::{StopLevel, StopSignal};
+
+/// How often parts are looked at when no rows arrive.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// What the writer needs to know.
+pub struct WriterSetup {
+    /// Run directory.
+    pub run_dir: PathBuf,
+    /// Part of a distributed run.
+    pub shard: ShardId,
+    /// Workers that will hand over rows.
+    pub workers: u32,
+    /// Names behind the codes of the rows.
+    pub names: Names,
+    /// Facts for the metadata of every file.
+    pub notes: Vec<(String, String)>,
+    /// When parts are closed.
+    pub rotation: Rotation,
+    /// The run's start.
+    pub epoch: Epoch,
+}
+
+/// What became of the rows.
+#[derive(Debug)]
+pub struct WriterReport {
+    /// Rows written.
+    pub rows: u64,
+    /// Rows that arrived after the file system had refused.
+    pub rows_lost: u64,
+    /// Why writing ended early.
+    pub error: Option<Error>,
+    /// Whether a worker had to stop because the writer was too slow.
+    pub is_overrun: bool,
+}
+
+/// The thread that writes the rows of all workers.
+pub struct Writer {
+    sender: SyncSender<Handover>,
+    thread: JoinHandle<WriterReport>,
+    live: Live,
+    stop: StopSignal,
+    is_overrun: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Makes the folders and starts the thread. It stops the run when it cannot write.
+    ///
+    /// # Errors
+    /// When a folder cannot be made or no thread started.
+    pub fn start(setup: WriterSetup, stop: StopSignal) -> Result<Self, Error> {
+        let (sender, receiver) = sync_channel(CHANNEL_CHUNKS);
+        let live = Live::new();
+        let parts = (0..setup.workers).map(|worker| {
+            let dir = worker_dir(&setup.run_dir, setup.shard, worker);
+            PartWriter::new(&dir, setup.rotation, &setup.notes)
+        });
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let mut state = WriterState {
+            parts,
+            names: setup.names,
+            epoch: setup.epoch,
+            live: live.clone(),
+            report: WriterReport { rows: 0, rows_lost: 0, error: None, is_overrun: false },
+            stop: stop.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("gen-writer".to_owned())
+            .spawn(move || {
+                state.receive_all(&receiver);
+                state.close()
+            })
+            .map_err(Error::io(&setup.run_dir))?;
+        Ok(Self { sender, thread, live, stop, is_overrun: Arc::default() })
+    }
+
+    /// The way to this writer for one worker.
+    pub fn sink(&self, worker: u32) -> ChannelSink {
+        let (sender, stop) = (self.sender.clone(), self.stop.clone());
+        ChannelSink::new(worker, sender, stop, Arc::clone(&self.is_overrun))
+    }
+
+    /// The live figures of the rows.
+    pub fn live(&self) -> Live {
+        self.live.clone()
+    }
+
+    /// Waits until all sinks are gone and every row is in a closed part.
+    pub fn finish(self) -> WriterReport {
+        let Self { sender, thread, is_overrun, .. } = self;
+        drop(sender);
+        let mut report = match thread.join() {
+            Ok(report) => report,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        report.is_overrun = is_overrun.load(Ordering::Relaxed);
+        report
+    }
+}
+
+struct WriterState {
+    parts: Vec<PartWriter>,
+    names: Names,
+    epoch: Epoch,
+    live: Live,
+    report: WriterReport,
+    stop: StopSignal,
+}
+
+impl WriterState {
+    fn receive_all(&mut self, receiver: &Receiver<Handover>) {
+        loop {
+            match receiver.recv_timeout(IDLE) {
+                Ok(handover) => self.take(handover),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.close_due_parts();
+        }
+    }
+
+    fn take(&mut self, handover: Handover) {
+        self.live.add(&handover.chunk);
+        let rows = handover.chunk.len() as u64;
+        if self.report.error.is_some() {
+            self.report.rows_lost += rows;
+            return;
+        }
+        match self.write(handover) {
+            Ok(()) => self.report.rows += rows,
+            Err(error) => {
+                self.report.rows_lost += rows;
+                self.give_up(error);
+            }
+        }
+    }
+
+    fn write(&mut self, handover: Handover) -> Result<(), Error> {
+        let now_ns = self.epoch.elapsed_ns();
+        let part = &mut self.parts[handover.worker as usize];
+        let batch = handover.chunk.into_batch(part.schema(), &self.names).map_err(part.error())?;
+        part.append(&batch, now_ns)
+    }
+
+    fn close_due_parts(&mut self) {
+        if self.report.error.is_none() {
+            let now_ns = self.epoch.elapsed_ns();
+            let closed = self.parts.iter_mut().try_for_each(|part| part.close_if_due(now_ns));
+            if let Err(error) = closed {
+                self.give_up(error);
+            }
+        }
+    }
+
+    /// Stops the run and frees what an unfinished part takes; journals stay.
+    fn give_up(&mut self, error: Error) {
+        self.report.error = Some(error);
+        self.parts.iter_mut().for_each(PartWriter::abandon);
+        self.stop.raise(StopLevel::Now);
+    }
+
+    fn close(mut self) -> WriterReport {
+        for mut part in std::mem::take(&mut self.parts) {
+            if let Err(error) = part.close() {
+                self.report.error.get_or_insert(error);
+                part.abandon();
+            }
+        }
+        self.report
+    }
+}
