@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod os;
 pub mod pacer;
 pub mod plan;
+pub mod run;
 pub mod schedule;
 pub mod sink;
 pub mod target;

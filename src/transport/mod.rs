@@ -21,6 +21,7 @@ use openload_contract::Outcome;
 pub use address::Address;
 pub use http1::HttpTransport;
 pub use request::{RequestError, Requests};
+pub use tls::TlsError;
 
 /// Makes connections to the target.
 pub trait Transport: 'static {

@@ -1,0 +1,348 @@
+//! Starting the threads of a run, watching it, and closing its books.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use openload_contract::manifest::TimelineRecord;
+use openload_contract::{Manifest, RunStatus, TimelineDigest};
+use openload_samples::Rotation;
+use tokio::task::LocalSet;
+
+use super::monitor::Monitor;
+use super::probe::probe;
+use super::{RunError, RunSettings, directory, manifest};
+use crate::clock::Epoch;
+use crate::dispatch::{
+    FailureKind, Failures, Gauges, Recorder, RowCodes, StopLevel, StopSignal, Worker, WorkerReport,
+};
+use crate::os;
+use crate::pacer::{Pacer, Pacing};
+use crate::plan::{Plan, TargetAddress};
+use crate::schedule::LaneSet;
+use crate::sink::{Live, LiveFigures, Writer, WriterReport, WriterSetup};
+use crate::target::{RunningTarget, Target};
+use crate::transport::{Address, HttpTransport, TlsError};
+
+/// Time between the last preparation and the run's start, in which the threads get ready.
+const HEAD_START: Duration = Duration::from_millis(100);
+
+/// A run under way.
+pub struct RunHandle {
+    run_dir: PathBuf,
+    manifest: Manifest,
+    epoch: Epoch,
+    stop: StopSignal,
+    gauges: Vec<Arc<Gauges>>,
+    live: Live,
+    workers: Vec<JoinHandle<Result<WorkerReport, RunError>>>,
+    writer: Writer,
+    monitor: Monitor,
+    target: Option<RunningTarget>,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// Time since the run's start; negative before it.
+    pub now_ns: i64,
+    /// Arrivals taken up so far.
+    pub dispatched: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Figures of the rows since the last look.
+    pub recent: LiveFigures,
+}
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub struct RunOutcome {
+    /// Run directory.
+    pub run_dir: PathBuf,
+    /// How far the run got.
+    pub status: RunStatus,
+    /// Arrivals dispatched, each with its row.
+    pub arrivals: u64,
+    /// Why requests failed, most frequent first.
+    pub failures: Vec<FailureKind>,
+}
+
+/// Prepares and starts a run.
+///
+/// # Errors
+/// When anything is wrong that can be known before the first request leaves.
+pub fn start(plan: Plan, settings: RunSettings) -> Result<RunHandle, RunError> {
+    os::raise_open_files_limit();
+    let (epoch, start_at) = choose_start(settings.start_at);
+    let target = start_embedded(&plan, epoch)?;
+    let route = Arc::new(Route::new(&plan, target.as_ref()));
+    check_route(&plan, &route)?;
+    directory::create(&settings.run_dir)?;
+    let manifest = manifest::describe(&plan, &settings, start_at);
+    directory::write_manifest(&settings.run_dir, &manifest)?;
+    let stop = StopSignal::default();
+    let (_, names) = RowCodes::new(&plan);
+    let writer_setup = WriterSetup {
+        run_dir: settings.run_dir.clone(),
+        shard: settings.shard,
+        workers: settings.workers,
+        names,
+        notes: notes(&manifest),
+        rotation: Rotation::default(),
+        epoch,
+    };
+    let samples_error = |source| RunError::Samples { run_dir: settings.run_dir.clone(), source };
+    let writer = Writer::start(writer_setup, stop.clone()).map_err(samples_error)?;
+    let target_pid = target.is_some().then(std::process::id).or(plan.target_pid);
+    let monitor = Monitor::start(&settings.run_dir, epoch, target_pid)?;
+    let plan = Arc::new(plan);
+    let mut handle = RunHandle {
+        run_dir: settings.run_dir.clone(),
+        manifest,
+        epoch,
+        stop,
+        gauges: Vec::new(),
+        live: writer.live(),
+        workers: Vec::new(),
+        writer,
+        monitor,
+        target,
+    };
+    for worker in 0..settings.workers {
+        handle.start_worker(worker, &plan, &route, &settings)?;
+    }
+    Ok(handle)
+}
+
+/// The run's start on both clocks.
+fn choose_start(start_at: Option<SystemTime>) -> (Epoch, SystemTime) {
+    let soonest = SystemTime::now() + HEAD_START;
+    let start_at = start_at.map_or(soonest, |wanted| wanted.max(soonest));
+    let ahead = start_at.duration_since(SystemTime::now()).unwrap_or_default();
+    (Epoch::in_the_future(ahead), start_at)
+}
+
+fn start_embedded(plan: &Plan, epoch: Epoch) -> Result<Option<RunningTarget>, RunError> {
+    if plan.target != TargetAddress::Embedded {
+        return Ok(None);
+    }
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Ok(Some(Target::start(plan.embedded.clone(), any_port, Some(epoch))?))
+}
+
+/// Facts for the metadata of every sample file.
+fn notes(manifest: &Manifest) -> Vec<(String, String)> {
+    let note = |key: &str, value: &str| (format!("openload.{key}"), value.to_owned());
+    vec![
+        note("gen_version", &manifest.gen_version),
+        note("run_id", &manifest.run_id),
+        note("profile_name", &manifest.name),
+        note("profile_sha256", &manifest.profile_sha256),
+        note("seed", &manifest.seed.to_string()),
+        note("start_unix_ns", &manifest.start_unix_ns.to_string()),
+    ]
+}
+
+/// How workers reach the target.
+struct Route {
+    address: Address,
+    /// Host to ask for over TLS.
+    tls_host: Option<String>,
+}
+
+impl Route {
+    fn new(plan: &Plan, embedded: Option<&RunningTarget>) -> Self {
+        match (&plan.target, embedded) {
+            (_, Some(target)) => Self { address: target.address().into(), tls_host: None },
+            (TargetAddress::Tcp { tls, host, port, .. }, None) => {
+                Self { address: Address::resolve(host, *port), tls_host: tls.then(|| host.clone()) }
+            }
+            (TargetAddress::Unix { path }, None) => {
+                Self { address: Address::Unix(path.clone()), tls_host: None }
+            }
+            (TargetAddress::Embedded, None) => unreachable!("the built-in target was started"),
+        }
+    }
+
+    fn transport(&self, plan: &Plan, clock: Pacer) -> Result<HttpTransport<Pacer>, TlsError> {
+        let tls = self.tls_host.as_deref().map(|host| (&plan.connection.tls, host));
+        HttpTransport::new(clock, self.address.clone(), tls)
+    }
+}
+
+/// Prepares everything a worker will, and makes one connection, so that what cannot work is
+/// found before the run.
+fn check_route(plan: &Plan, route: &Route) -> Result<(), RunError> {
+    crate::transport::Requests::new(plan)?;
+    let runtime = runtime().map_err(RunError::Thread)?;
+    runtime.block_on(async {
+        let clock = Pacer::new(Epoch::now(), Pacing::Efficient).map_err(RunError::Thread)?;
+        let transport = route.transport(plan, clock)?;
+        if !plan.connection.probe {
+            return Ok(());
+        }
+        let timeout = Duration::from_nanos(plan.connection.connect_timeout_ns.unsigned_abs());
+        probe(&transport, timeout).await
+    })
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+impl RunHandle {
+    fn start_worker(
+        &mut self,
+        worker: u32,
+        plan: &Arc<Plan>,
+        route: &Arc<Route>,
+        settings: &RunSettings,
+    ) -> Result<(), RunError> {
+        let gauges = Arc::new(Gauges::default());
+        self.gauges.push(Arc::clone(&gauges));
+        let lanes = LaneSet::of_worker(settings.shard, worker, settings.workers);
+        let (epoch, pacing, stop) = (self.epoch, settings.pacing, self.stop.clone());
+        let (plan, route, sink) = (Arc::clone(plan), Arc::clone(route), self.writer.sink(worker));
+        let work = move || {
+            let runtime = runtime().map_err(RunError::Thread)?;
+            let tasks = LocalSet::new();
+            let remains = tasks.block_on(&runtime, async {
+                let clock = Pacer::new(epoch, pacing).map_err(RunError::Thread)?;
+                let transport = route.transport(&plan, clock.clone())?;
+                let recorder = Recorder::new(Box::new(sink), gauges);
+                let worker = Worker::new(&plan, lanes, clock, transport, recorder, stop)?;
+                Ok::<_, RunError>(worker.run().await)
+            })?;
+            // What is still in flight ends here, and each job writes its row.
+            drop(tasks);
+            Ok(remains.report())
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("gen-worker-{worker}"))
+            .spawn(work)
+            .map_err(RunError::Thread)?;
+        self.workers.push(thread);
+        Ok(())
+    }
+
+    /// Asks the workers to stop.
+    pub fn stop_signal(&self) -> StopSignal {
+        self.stop.clone()
+    }
+
+    /// The manifest as it was written at the start.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Tells where the run is; the recent figures are those since the last call.
+    pub fn progress(&self) -> Progress {
+        let finished: u64 = self.gauges.iter().map(|gauges| gauges.finished()).sum();
+        let dispatched: u64 = self.gauges.iter().map(|gauges| gauges.dispatched()).sum();
+        Progress {
+            now_ns: self.epoch.elapsed_ns(),
+            dispatched,
+            in_flight: dispatched.saturating_sub(finished),
+            recent: self.live.take(),
+        }
+    }
+
+    /// Tells whether all workers have ended.
+    pub fn is_finished(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits for the workers and closes the books.
+    ///
+    /// # Errors
+    /// When rows could not be written or a worker failed. What was written is kept.
+    pub fn wait(self) -> Result<RunOutcome, RunError> {
+        let Self { run_dir, mut manifest, epoch, stop, workers, writer, monitor, target, .. } =
+            self;
+        let reports: Vec<_> = workers.into_iter().map(|worker| join(worker, &stop)).collect();
+        manifest.duration_ns = Some(epoch.elapsed_ns());
+        drop(monitor);
+        let written = writer.finish();
+        drop(target);
+        let totals = reports.into_iter().collect::<Result<Vec<_>, _>>().map(Totals::new);
+        let failure = match &totals {
+            Ok(_) => writing_failure(written, &run_dir),
+            Err(_) => None,
+        };
+        let totals = totals?;
+        totals.enter(&mut manifest, failure.as_ref());
+        directory::write_manifest(&run_dir, &manifest)?;
+        match failure {
+            Some(failure) => Err(failure),
+            None => Ok(RunOutcome {
+                run_dir,
+                status: manifest.status,
+                arrivals: totals.arrivals,
+                failures: totals.failures.into_kinds(),
+            }),
+        }
+    }
+}
+
+fn join(
+    worker: JoinHandle<Result<WorkerReport, RunError>>,
+    stop: &StopSignal,
+) -> Result<WorkerReport, RunError> {
+    let report = worker.join().unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(RunError::Worker { cause: text.unwrap_or("no message").to_owned() })
+    });
+    if report.is_err() {
+        stop.raise(StopLevel::Now);
+    }
+    report
+}
+
+fn writing_failure(written: WriterReport, run_dir: &std::path::Path) -> Option<RunError> {
+    let run_dir = run_dir.to_owned();
+    match written.error {
+        Some(source) => Some(RunError::Samples { run_dir, source }),
+        None if written.is_overrun => Some(RunError::Overrun { run_dir }),
+        None => None,
+    }
+}
+
+/// What all workers did together.
+struct Totals {
+    arrivals: u64,
+    digest: TimelineDigest,
+    is_interrupted: bool,
+    failures: Failures,
+}
+
+impl Totals {
+    fn new(reports: Vec<WorkerReport>) -> Self {
+        let mut totals = Self {
+            arrivals: 0,
+            digest: TimelineDigest::default(),
+            is_interrupted: false,
+            failures: Failures::default(),
+        };
+        for report in reports {
+            totals.arrivals += report.arrivals;
+            totals.digest.merge(report.digest);
+            totals.is_interrupted |= report.is_interrupted;
+            totals.failures.merge(report.failures);
+        }
+        totals
+    }
+
+    fn enter(&self, manifest: &mut Manifest, failure: Option<&RunError>) {
+        let is_whole = !self.is_interrupted && failure.is_none();
+        manifest.status = if is_whole { RunStatus::Complete } else { RunStatus::Interrupted };
+        manifest.stopped_because = failure.map(ToString::to_string).or_else(|| {
+            self.is_interrupted.then(|| "stopped before the end of the timeline".to_owned())
+        });
+        manifest.timeline =
+            Some(TimelineRecord { arrivals: self.arrivals, digest: self.digest.to_string() });
+    }
+}

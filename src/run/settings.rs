@@ -1,0 +1,42 @@
+//! What is chosen per run and not in the profile.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use openload_contract::{RateCurve, ShardId};
+
+use crate::os;
+use crate::pacer::Pacing;
+use crate::plan::Plan;
+
+/// Arrivals per second that one worker is given without being asked.
+const RATE_PER_WORKER: f64 = 20_000.0;
+
+/// What is chosen per run and not in the profile.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// Run directory; made when it is not there.
+    pub run_dir: PathBuf,
+    /// Worker threads.
+    pub workers: u32,
+    /// Part of a distributed run.
+    pub shard: ShardId,
+    /// How workers wait.
+    pub pacing: Pacing,
+    /// Wall-clock time of the run's start; at once when absent.
+    pub start_at: Option<SystemTime>,
+}
+
+/// Chooses the number of workers for a plan: as few as carry its peak rate, so that a small
+/// run leaves the processors to others.
+pub fn worker_count(plan: &Plan, shard: ShardId) -> u32 {
+    let stream_peak = |stream: &crate::plan::StreamPlan| {
+        let curves = stream.phases.iter().map(|phase| {
+            let length_s = (phase.end_ns - phase.start_ns) as f64 / 1e9;
+            RateCurve::new(&phase.rate, length_s).peak()
+        });
+        curves.fold(0.0, f64::max)
+    };
+    let peak: f64 = plan.streams.iter().map(stream_peak).sum::<f64>() / f64::from(shard.count);
+    ((peak / RATE_PER_WORKER).ceil() as u32).clamp(1, os::cores())
+}
