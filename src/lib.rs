@@ -11,6 +11,8 @@ pub mod pacer;
 pub mod plan;
 pub mod run;
 pub mod schedule;
+#[cfg(test)]
+mod simulation;
 pub mod sink;
 pub mod target;
 pub mod template;

@@ -12,6 +12,8 @@
 mod lanes;
 mod outline;
 mod phase;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 pub use lanes::LaneSet;
