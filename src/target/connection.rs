@@ -1,4 +1,9 @@
 //! One client's connection: HTTP/1.1 with keep-alive, every path and method answered.
+//!
+//! A request goes to the desk when it has been read to its end, body included: a slow sender
+//! uses its own time, not a server's. `GET /healthz` alone is answered beside the queue, so that
+//! a script can wait for the target without being part of the load. When a fault is to strike,
+//! the answer is prepared here and spoilt further down, see [`super::line`].
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use super::desk::{Desk, Verdict};
+use super::desk::{Desk, Served};
 use super::faults::Fault;
 use super::line::{Ending, Line, Socket};
 
@@ -62,7 +67,7 @@ impl Service {
             return Ok(response(StatusCode::OK, Payload::whole(Bytes::from_static(b"ok\n"))));
         }
         read_to_end(request.into_body()).await?;
-        let Verdict { status, fault } = self.desk.serve().await;
+        let Served { status, fault } = self.desk.serve().await;
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Ok(response(status, self.payload(fault, ending).await))
     }
@@ -100,13 +105,13 @@ fn response(status: StatusCode, payload: Payload) -> Response<Payload> {
 /// A body of known length, part of which may never come.
 #[derive(Debug)]
 struct Payload {
-    sent_next: Option<Bytes>,
+    next: Option<Bytes>,
     withheld_bytes: u64,
 }
 
 impl Payload {
     fn whole(bytes: Bytes) -> Self {
-        Self { sent_next: Some(bytes).filter(|bytes| !bytes.is_empty()), withheld_bytes: 0 }
+        Self { next: Some(bytes).filter(|bytes| !bytes.is_empty()), withheld_bytes: 0 }
     }
 
     /// The first half. At least one byte is announced and withheld: without it the answer
@@ -126,7 +131,7 @@ impl Body for Payload {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.sent_next.take() {
+        match self.next.take() {
             Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             None if self.withheld_bytes > 0 => Poll::Pending,
             None => Poll::Ready(None),
@@ -134,11 +139,11 @@ impl Body for Payload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.sent_next.is_none() && self.withheld_bytes == 0
+        self.next.is_none() && self.withheld_bytes == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        let next_bytes = self.sent_next.as_ref().map_or(0, Bytes::len) as u64;
+        let next_bytes = self.next.as_ref().map_or(0, Bytes::len) as u64;
         SizeHint::with_exact(next_bytes + self.withheld_bytes)
     }
 }

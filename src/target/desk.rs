@@ -69,9 +69,9 @@ pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How a request is to be answered.
+/// A request whose service is over: how it is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Served {
     pub(super) status: u16,
     pub(super) fault: Option<Fault>,
 }
@@ -121,7 +121,7 @@ impl Desk {
     }
 
     /// Takes in a request that has just been read; completes when its service is over.
-    pub(super) async fn serve(&self) -> Verdict {
+    pub(super) async fn serve(&self) -> Served {
         let now_ns = self.pacer.now_ns();
         let zero_ns = self.zero_ns.get().unwrap_or(now_ns);
         self.zero_ns.set(Some(zero_ns));
@@ -130,9 +130,9 @@ impl Desk {
         self.leak.grow(&self.counters.leaked_bytes);
         self.queue.wait_until(completion.finish_ns.saturating_add(zero_ns)).await;
         let fault = self.faults.of(completion.number);
-        let verdict = Verdict { status: completion.status, fault };
-        self.count_served(verdict);
-        verdict
+        let served = Served { status: completion.status, fault };
+        self.count_served(served);
+        served
     }
 
     /// Releases requests whose service is over, for ever.
@@ -143,11 +143,11 @@ impl Desk {
         self.queue.run(&self.pacer, late).await;
     }
 
-    fn count_served(&self, verdict: Verdict) {
+    fn count_served(&self, served: Served) {
         count(&self.counters.served);
-        if verdict.fault.is_some() {
+        if served.fault.is_some() {
             count(&self.counters.faults);
-        } else if verdict.status != 200 {
+        } else if served.status != 200 {
             count(&self.counters.errors);
         }
     }

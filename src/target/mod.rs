@@ -10,7 +10,8 @@ mod release;
 mod server;
 mod spec;
 
+pub use desk::TargetStats;
 pub use faults::{Fault, Faults, FaultsError};
 pub use model::{Completion, QueueModel, SpecError};
-pub use server::{RunningTarget, Target, TargetError, TargetStats};
+pub use server::{RunningTarget, Target, TargetError};
 pub use spec::{Freeze, ServiceLaw, TargetSpec};

@@ -28,13 +28,11 @@ use crate::clock::Epoch;
 use crate::os;
 
 use super::connection::Service;
-use super::desk::{Counters, Desk, DeskPlan};
+use super::desk::{Counters, Desk, DeskPlan, TargetStats};
 use super::faults::{Faults, FaultsError};
 use super::listener::{Bound, Listener};
 use super::model::{QueueModel, SpecError};
 use super::spec::TargetSpec;
-
-pub use super::desk::TargetStats;
 
 /// Why a target did not start.
 #[derive(Debug, thiserror::Error)]
