@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use http::{HeaderName, Method};
-use openload_contract::{AnalysisSettings, Objective, PhaseRecord};
+use openload_contract::{AnalysisSettings, Objective, PhaseRecord, RateCurve};
 
 use crate::target::TargetSpec;
 use crate::template::Template;
@@ -44,6 +44,24 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+impl Plan {
+    /// End of the last phase, ns since the run's start.
+    pub fn end_ns(&self) -> i64 {
+        self.streams.iter().map(StreamPlan::end_ns).max().unwrap_or(0)
+    }
+
+    /// Expected number of arrivals.
+    pub fn expected_arrivals(&self) -> f64 {
+        self.streams.iter().flat_map(StreamPlan::curves).map(|curve| curve.total()).sum()
+    }
+
+    /// Greatest rate: the peaks of all streams together, in arrivals per second.
+    pub fn peak_rate(&self) -> f64 {
+        let peak = |stream: &StreamPlan| stream.curves().map(|curve| curve.peak()).fold(0.0, f64::max);
+        self.streams.iter().map(peak).sum()
+    }
+}
+
 /// One timeline with its scenario mix.
 #[derive(Debug, Clone)]
 pub struct StreamPlan {
@@ -59,6 +77,14 @@ impl StreamPlan {
     /// End of the last phase, ns since the run's start.
     pub fn end_ns(&self) -> i64 {
         self.phases.last().map_or(0, |phase| phase.end_ns)
+    }
+
+    /// Rate of each phase over its own length.
+    pub fn curves(&self) -> impl Iterator<Item = RateCurve> + '_ {
+        self.phases.iter().map(|phase| {
+            let length_s = (phase.end_ns - phase.start_ns) as f64 / 1e9;
+            RateCurve::new(&phase.rate, length_s)
+        })
     }
 }
 

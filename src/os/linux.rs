@@ -46,10 +46,16 @@ impl PreciseTimer {
             tokio::time::sleep(duration).await;
             return;
         }
-        let Ok(mut ready) = self.timer.readable().await else { return };
-        // Reading the count of expirations is what makes the timer unreadable again.
-        let _ = rustix::io::read(self.timer.get_ref(), &mut [0_u8; 8]);
-        ready.clear_ready();
+        // A wait that was given up leaves its readiness behind: only an expiration that can
+        // be read is this one.
+        while let Ok(mut ready) = self.timer.readable().await {
+            let read = |timer: &AsyncFd<OwnedFd>| {
+                Ok(rustix::io::read(timer.get_ref(), &mut [0_u8; 8])?)
+            };
+            if ready.try_io(read).is_ok() {
+                return;
+            }
+        }
     }
 
     fn arm(&self, duration: Duration) -> io::Result<()> {
@@ -94,5 +100,26 @@ pub fn host() -> HostRecord {
         os: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
         arch: std::env::consts::ARCH.to_owned(),
         cores: super::cores(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::PreciseTimer;
+
+    /// A 50 ms wait used to return after microseconds when an earlier wait had been given up.
+    #[tokio::test]
+    async fn a_wait_that_was_given_up_does_not_end_the_next_one() {
+        let timer = PreciseTimer::new().unwrap();
+        let given_up = tokio::time::timeout(Duration::from_millis(1), async {
+            timer.sleep(Duration::from_millis(5)).await;
+        });
+        assert!(given_up.await.is_err());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let start = Instant::now();
+        timer.sleep(Duration::from_millis(50)).await;
+        assert!(start.elapsed() >= Duration::from_millis(50));
     }
 }

@@ -14,9 +14,9 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub use unix::connect_unix;
+pub use unix::{StopRequests, connect_unix};
 #[cfg(not(unix))]
-pub use windows::connect_unix;
+pub use windows::{StopRequests, connect_unix};
 
 #[cfg(not(target_os = "linux"))]
 pub use fallback::*;

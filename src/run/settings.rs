@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use openload_contract::{RateCurve, ShardId};
+use openload_contract::ShardId;
 
 use crate::os;
 use crate::pacer::Pacing;
@@ -30,13 +30,6 @@ pub struct RunSettings {
 /// Chooses the number of workers for a plan: as few as carry its peak rate, so that a small
 /// run leaves the processors to others.
 pub fn worker_count(plan: &Plan, shard: ShardId) -> u32 {
-    let stream_peak = |stream: &crate::plan::StreamPlan| {
-        let curves = stream.phases.iter().map(|phase| {
-            let length_s = (phase.end_ns - phase.start_ns) as f64 / 1e9;
-            RateCurve::new(&phase.rate, length_s).peak()
-        });
-        curves.fold(0.0, f64::max)
-    };
-    let peak: f64 = plan.streams.iter().map(stream_peak).sum::<f64>() / f64::from(shard.count);
+    let peak = plan.peak_rate() / f64::from(shard.count);
     ((peak / RATE_PER_WORKER).ceil() as u32).clamp(1, os::cores())
 }

@@ -32,8 +32,7 @@ impl Outline {
 
 /// Walks the timeline of `plan` for some lanes and adds it up.
 pub fn outline(plan: &Plan, lanes: LaneSet) -> Outline {
-    let end_ns = plan.streams.iter().map(crate::plan::StreamPlan::end_ns).max().unwrap_or(0);
-    let seconds = end_ns.div_euclid(1_000_000_000) + i64::from(end_ns % 1_000_000_000 != 0);
+    let seconds = plan.end_ns().unsigned_abs().div_ceil(1_000_000_000);
     let mut outline = Outline {
         arrivals: 0,
         by_phase: BTreeMap::new(),

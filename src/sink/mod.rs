@@ -4,9 +4,11 @@
 //! system can delay a worker. It knows rows and files; it must not know HTTP or schedules.
 
 mod channel;
+mod dump;
 mod live;
 mod writer;
 
 pub use channel::ChannelSink;
+pub use dump::{DumpError, dump_timeline};
 pub use live::{Live, LiveFigures};
 pub use writer::{Writer, WriterReport, WriterSetup};

@@ -1,0 +1,1 @@
+//! Holds the benchmarks of `openload`; there is nothing to use here.

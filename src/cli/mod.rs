@@ -1,0 +1,33 @@
+//! The commands of `gen`.
+
+mod analyze;
+mod args;
+mod confirm;
+mod console;
+mod plan;
+mod progress;
+mod run;
+mod schema;
+mod target;
+
+use clap::Parser;
+use openload_contract::ExitCode;
+
+use args::{Args, Command};
+
+/// Runs the command line and tells the exit code.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return console::clap_exit(&error),
+    };
+    let done = match args.command {
+        None => run::command(&args.run),
+        Some(Command::Plan(plan)) => plan::command(&plan),
+        Some(Command::Analyze(analyze)) => analyze::command(&analyze),
+        Some(Command::Target(target)) => target::command(&target),
+        Some(Command::Schema { what }) => schema::command(what),
+        Some(Command::Completions { shell }) => schema::completions(shell),
+    };
+    done.unwrap_or_else(|failure| console::report(&failure))
+}

@@ -1,0 +1,159 @@
+//! `gen --profile …`: a run, its verdict, its exit code.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use openload::dispatch::{FailureKind, StopLevel, StopSignal};
+use openload::os::StopRequests;
+use openload::plan::{Plan, TargetAddress};
+use openload::run::{RunHandle, RunOutcome, RunSettings, start, worker_count};
+use openload_contract::{ExitCode, Outcome, RunStatus};
+
+use super::analyze;
+use super::args::RunArgs;
+use super::confirm::confirm;
+use super::console::{self, Failure};
+use super::plan::{describe, load};
+use super::progress::ProgressLine;
+
+/// How often the run is looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Most reasons of failure that are told.
+const REASONS_MAX: usize = 6;
+
+/// Runs a profile.
+pub fn command(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let plan = load(&args.profile)?;
+    if args.dry_run {
+        console::print(describe(&plan, args.profile.shard));
+        return Ok(ExitCode::Passed);
+    }
+    confirm(&plan, args.yes)?;
+    let settings = settings(args, &plan);
+    let is_loud = !args.quiet && !args.json;
+    if is_loud {
+        console::say(introduce(&plan, &settings));
+    }
+    let handle = start(plan, settings).map_err(|error| Failure::could_not_run(&error))?;
+    let outcome = watch(handle, args)?;
+    if is_loud {
+        tell_failures(&outcome.failures);
+    }
+    judge(&outcome, args)
+}
+
+fn settings(args: &RunArgs, plan: &Plan) -> RunSettings {
+    let shard = args.profile.shard;
+    RunSettings {
+        run_dir: args.out.clone().unwrap_or_else(|| default_out(&plan.name)),
+        workers: args.workers.unwrap_or_else(|| worker_count(plan, shard)),
+        shard,
+        pacing: args.pacing.into(),
+        start_at: args.start_at,
+    }
+}
+
+fn default_out(name: &str) -> PathBuf {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    // A profile's name may hold anything; a folder's name should not.
+    let safe = |letter: char| if letter.is_alphanumeric() { letter } else { '-' };
+    let name: String = name.chars().map(safe).collect();
+    PathBuf::from("results").join(format!("{name}-{now}"))
+}
+
+/// The plan in one line, before anything is sent.
+fn introduce(plan: &Plan, settings: &RunSettings) -> String {
+    let target = match &plan.target {
+        TargetAddress::Embedded => "the built-in target".to_owned(),
+        TargetAddress::Unix { path } => path.display().to_string(),
+        TargetAddress::Tcp { host, port, .. } => format!("{host}:{port}"),
+    };
+    let shard = match settings.shard.count {
+        1 => String::new(),
+        count => format!(" · shard {} of {count}", settings.shard.index),
+    };
+    let mut text = format!(
+        "{} → {target} · about {:.0} requests in {:.0} s, up to {:.0}/s · seed {}{shard}\nresults in {}",
+        plan.name,
+        plan.expected_arrivals() / f64::from(settings.shard.count),
+        plan.end_ns() as f64 / 1e9,
+        plan.peak_rate(),
+        plan.seed,
+        settings.run_dir.display(),
+    );
+    for warning in &plan.warnings {
+        text.push_str("\nwarning: ");
+        text.push_str(warning);
+    }
+    text
+}
+
+/// Shows progress until the workers have ended; Ctrl-C and SIGTERM stop them.
+fn watch(handle: RunHandle, args: &RunArgs) -> Result<RunOutcome, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::could_not_run(&error))?;
+    let live = if args.quiet || args.json { super::args::Live::None } else { args.live };
+    let mut line = ProgressLine::new(live, handle.manifest());
+    runtime.block_on(async {
+        let (mut requests, stop) = (StopRequests::new(), handle.stop_signal());
+        while !handle.is_finished() {
+            tokio::select! {
+                () = requests.next() => stop_harder(&stop),
+                () = tokio::time::sleep(TICK) => line.tick(&handle),
+            }
+        }
+    });
+    line.clear();
+    handle.wait().map_err(|error| Failure::could_not_run(&error))
+}
+
+/// Passes a request to stop on: the first drains, the second gives up.
+fn stop_harder(stop: &StopSignal) {
+    let (level, message) = match stop.level() {
+        StopLevel::Run => (
+            StopLevel::Drain,
+            "\nstopping: nothing more is sent, waiting for what is in flight (once more to give \
+             it up)",
+        ),
+        _ => (StopLevel::Now, "\ngiving up what is in flight"),
+    };
+    console::say(message);
+    stop.raise(level);
+}
+
+/// Says why requests failed and what can be done about it.
+fn tell_failures(failures: &[FailureKind]) {
+    for kind in failures.iter().take(REASONS_MAX) {
+        let advice = advice(kind.outcome);
+        console::say(format!("{:>8} × {}: {}{advice}", kind.count, kind.outcome.name(), kind.cause));
+    }
+    if failures.len() > REASONS_MAX {
+        console::say(format!("         … and {} more reasons", failures.len() - REASONS_MAX));
+    }
+}
+
+fn advice(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::ConnectError => " — is the target running and listening there?",
+        Outcome::Timeout => " — raise response_timeout if the target is meant to be that slow",
+        Outcome::Reset => " — the target closes connections; see its log and its keep-alive time",
+        Outcome::ProtocolError => " — does the target speak HTTP/1.1 on this port?",
+        _ => "",
+    }
+}
+
+fn judge(outcome: &RunOutcome, args: &RunArgs) -> Result<ExitCode, Failure> {
+    let is_interrupted = outcome.status == RunStatus::Interrupted;
+    let exit = if args.no_analysis || args.profile.shard.count > 1 {
+        if !args.quiet && !args.json {
+            console::say(format!("recorded; judge it with gen analyze {}", outcome.run_dir.display()));
+        }
+        ExitCode::Passed
+    } else {
+        analyze::one(&outcome.run_dir, args.quiet, args.json)?
+    };
+    Ok(if is_interrupted { ExitCode::Interrupted } else { exit })
+}

@@ -1,0 +1,253 @@
+//! Running `gen` and reading what it leaves behind.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
+use openload::plan::Plan;
+use openload::profile::{self, Overrides};
+use openload::schedule::{LaneSet, Timeline};
+use openload_contract::Manifest;
+use openload_samples::read_parts;
+use tempfile::TempDir;
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A folder for one test's files, and this machine for itself while it is held.
+pub struct Bench {
+    pub dir: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Bench {
+    /// Waits for this test's turn.
+    pub fn turn() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { dir: tempfile::tempdir().unwrap(), _turn: turn }
+    }
+
+    /// Writes a profile and returns its path.
+    pub fn profile(&self, text: &str) -> PathBuf {
+        let path = self.dir.path().join("test.toml");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// A run directory that does not exist yet.
+    pub fn out(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs a profile text to its end.
+    pub fn run(&self, name: &str, profile: &str, extra: &[&str]) -> Run {
+        let path = self.profile(profile);
+        let out = self.out(name);
+        let output = gen_command()
+            .arg("--profile")
+            .arg(&path)
+            .arg("--out")
+            .arg(&out)
+            .args(extra)
+            .output()
+            .unwrap();
+        Run::new(out, output)
+    }
+
+    /// Starts a profile text and returns while it runs.
+    pub fn start(&self, name: &str, profile: &str, extra: &[&str]) -> (PathBuf, Child) {
+        let path = self.profile(profile);
+        let out = self.out(name);
+        let child = gen_command()
+            .arg("--profile")
+            .arg(&path)
+            .arg("--out")
+            .arg(&out)
+            .args(extra)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        (out, child)
+    }
+}
+
+/// The binary under test, with nothing of the caller's terminal.
+pub fn gen_command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gen"));
+    command.stdin(Stdio::null()).env_remove("NO_COLOR");
+    command
+}
+
+/// Runs `gen` with arguments.
+pub fn run_gen(arguments: &[&str]) -> Output {
+    gen_command().args(arguments).output().unwrap()
+}
+
+/// Sends a signal to a process by its number.
+pub fn signal(child: &Child, name: &str) {
+    let done = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status();
+    assert!(done.unwrap().success());
+}
+
+/// Waits until a file exists.
+pub fn wait_for_file(path: &Path) {
+    for _ in 0..1000 {
+        if path.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{} did not appear within 10 s", path.display());
+}
+
+/// A finished run and what it printed.
+pub struct Run {
+    pub dir: PathBuf,
+    pub exit: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    pub fn new(dir: PathBuf, output: Output) -> Self {
+        Self {
+            dir,
+            exit: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Asserts the exit code; says everything that was printed otherwise.
+    #[track_caller]
+    pub fn expect_exit(&self, exit: i32) -> &Self {
+        assert_eq!(self.exit, exit, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    pub fn manifest(&self) -> Manifest {
+        manifest(&self.dir)
+    }
+
+    pub fn summary(&self) -> serde_json::Value {
+        summary(&self.dir)
+    }
+
+    pub fn rows(&self) -> Vec<Row> {
+        rows(&self.dir)
+    }
+}
+
+pub fn manifest(run_dir: &Path) -> Manifest {
+    serde_json::from_slice(&std::fs::read(run_dir.join("run.json")).unwrap()).unwrap()
+}
+
+pub fn summary(run_dir: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(run_dir.join("summary.json")).unwrap()).unwrap()
+}
+
+/// One sample row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    pub intended_ns: i64,
+    pub seq: u64,
+    pub lag_ns: i64,
+    pub connect_ns: Option<i64>,
+    pub sent_ns: Option<i64>,
+    pub ttfb_ns: Option<i64>,
+    pub response_ns: i64,
+    pub status: Option<u16>,
+    pub outcome: String,
+}
+
+/// Reads all rows of a run in order of their intended start.
+pub fn rows(run_dir: &Path) -> Vec<Row> {
+    let columns = [
+        "seq",
+        "intended_ns",
+        "lag_ns",
+        "connect_ns",
+        "sent_ns",
+        "ttfb_ns",
+        "response_ns",
+        "status",
+        "outcome",
+    ];
+    let mut rows = Vec::new();
+    for batch in read_parts(run_dir, &columns).unwrap() {
+        let batch = batch.unwrap();
+        let column = |name: &str| batch.column_by_name(name).unwrap();
+        let ns = |name: &str, row: usize| column(name).as_primitive::<Int64Type>().value(row);
+        let optional = |name: &str, row: usize| column(name).is_valid(row).then(|| ns(name, row));
+        let outcomes = column("outcome").as_dictionary::<UInt16Type>();
+        let names = outcomes.values().as_string::<i32>();
+        for row in 0..batch.num_rows() {
+            let status = column("status");
+            rows.push(Row {
+                intended_ns: ns("intended_ns", row),
+                seq: column("seq").as_primitive::<UInt64Type>().value(row),
+                lag_ns: ns("lag_ns", row),
+                connect_ns: optional("connect_ns", row),
+                sent_ns: optional("sent_ns", row),
+                ttfb_ns: optional("ttfb_ns", row),
+                response_ns: ns("response_ns", row),
+                status: status
+                    .is_valid(row)
+                    .then(|| status.as_primitive::<UInt16Type>().value(row)),
+                outcome: names.value(outcomes.key(row).unwrap()).to_owned(),
+            });
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// Loads a profile without overrides.
+pub fn load(path: &Path) -> Plan {
+    profile::load(path.to_str().unwrap(), &Overrides::default()).unwrap()
+}
+
+/// Intended start and number of every arrival of a plan, in order.
+pub fn arrivals(plan: &Plan) -> Vec<(i64, u64)> {
+    Timeline::new(plan, LaneSet::ALL).map(|arrival| (arrival.intended_ns, arrival.seq)).collect()
+}
+
+/// The same of the rows of a run.
+pub fn row_keys(rows: &[Row]) -> Vec<(i64, u64)> {
+    rows.iter().map(|row| (row.intended_ns, row.seq)).collect()
+}
+
+/// A profile of one steady phase at the built-in target, to which tables may be added.
+pub fn steady(rate: u32, arrival: &str, seconds: u32, rest: &str) -> String {
+    format!(
+        "name = \"test\"\nseed = 42\n\
+         [[phase]]\nname = \"steady\"\nduration = \"{seconds}s\"\nrate = {rate}\narrival = \"{arrival}\"\n\
+         {rest}"
+    )
+}
+
+/// Tries a measurement a few times: the machine is shared, and what is asserted is what the
+/// program does when it is left alone. The assertion itself never changes.
+#[track_caller]
+pub fn retry(tries: u32, mut measure: impl FnMut(u32) -> Result<(), String>) {
+    let mut complaints = Vec::new();
+    for attempt in 0..tries {
+        match measure(attempt) {
+            Ok(()) => return,
+            Err(complaint) => complaints.push(complaint),
+        }
+    }
+    panic!("{tries} tries: {complaints:#?}");
+}
+
+/// Complains unless `measured` is within `share` of `expected`.
+pub fn near(what: &str, measured: f64, expected: f64, share: f64) -> Result<(), String> {
+    if (measured / expected - 1.0).abs() <= share {
+        return Ok(());
+    }
+    Err(format!("{what}: measured {measured}, expected {expected} ± {} %", share * 100.0))
+}
