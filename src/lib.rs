@@ -8,5 +8,6 @@ pub mod clock;
 pub mod os;
 pub mod pacer;
 pub mod plan;
+pub mod profile;
 pub mod target;
 pub mod template;
