@@ -1,6 +1,6 @@
 //! From text to the types of [`raw`](super::raw): parse, apply `--set`, check the shape, read.
 //!
-//! `--set KEY=VALUE` is a line of TOML. Its value is put into the parsed profile before
+//! `--set KEY=VALUE` is a line of TOML, and `--target URL` is `--set target.url=URL`. Its value is put into the parsed profile before
 //! anything is checked, and keeps its own place, so that every check applies to it and says
 //! which argument is meant.
 
@@ -24,12 +24,18 @@ type Misplaced = (Range<usize>, Fault);
 pub(super) fn read(
     source: &mut Source,
     settings: &[(String, String)],
+    target: Option<&str>,
 ) -> Result<RawProfile, ProfileError> {
     let text = source.profile().to_owned();
     let mut table = parse(source, &text)?;
     let mut wrong = Vec::new();
     for (key, value) in settings {
         if let Err((span, fault)) = set(source, table.get_mut(), key, value) {
+            wrong.push(fault.at(source.place(&span)));
+        }
+    }
+    if let Some(url) = target {
+        if let Err((span, fault)) = set_target(source, table.get_mut(), url) {
             wrong.push(fault.at(source.place(&span)));
         }
     }
@@ -71,7 +77,7 @@ fn set<'a>(
     value: &'a str,
 ) -> Result<(), Misplaced> {
     let argument = format!("{key}={value}");
-    let start = source.push(&format!("--set {argument}"), &argument);
+    let start = source.push("--set", &argument);
     let whole = start..start + argument.len();
     let path = parse_key(key, start).ok_or_else(|| {
         let help = "write a dotted key: connection.max_in_flight, phase.surge.rate, phase.0.rate";
@@ -79,6 +85,18 @@ fn set<'a>(
     })?;
     let value = parse_value(value, start + key.len() + 1, whole.end);
     put(table, &path, value)
+}
+
+/// Puts the `--target` argument where the profile names its own.
+fn set_target<'a>(
+    source: &mut Source,
+    table: &mut DeTable<'a>,
+    url: &'a str,
+) -> Result<(), Misplaced> {
+    let start = source.push("--target", url);
+    let span = start..start + url.len();
+    let path = ["target", "url"].map(|part| Spanned::new(span.clone(), part.into()));
+    put(table, &path, Spanned::new(span, DeValue::String(url.into())))
 }
 
 /// Splits a dotted key; each part keeps its place.
@@ -164,7 +182,10 @@ fn choose<'list, 'a>(
     let count = items.len();
     position.and_then(|position| items.iter_mut().nth(position)).ok_or_else(|| {
         let names: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
-        let positions = format!("positions 0 to {}", count.saturating_sub(1));
+        let positions = match count {
+            1 => "position 0".to_owned(),
+            count => format!("positions 0 to {}", count.saturating_sub(1)),
+        };
         let allowed =
             if names.is_empty() { String::new() } else { list(names.iter().copied()) + ", or " };
         let fault = Fault::new(format!("there is no `{list_name}` called `{wanted}`"))

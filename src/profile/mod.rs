@@ -59,9 +59,9 @@ pub fn parse(name: &str, text: &str, overrides: &Overrides) -> Result<Plan, Prof
 
 fn plan(mut source: Source, overrides: &Overrides) -> Result<Plan, ProfileError> {
     overrides.check()?;
-    let mut raw = document::read(&mut source, &overrides.set)?;
+    let mut raw = document::read(&mut source, &overrides.set, overrides.target.as_deref())?;
     raw.fill_in();
-    overrides.apply(&mut source, &mut raw);
+    overrides.apply(&mut raw);
     let seed = raw.seed.unwrap_or_else(draw_seed);
     let plan = resolve::resolve(&source, &raw, seed)?;
     if overrides.tags.is_empty() {

@@ -12,7 +12,6 @@ use super::located::Located;
 use super::nearest::{list, nearest};
 use super::raw::{RawObjective, RawPhase, RawProfile, RawScenario};
 use super::resolve::request_name;
-use super::source::Source;
 
 /// What the command line changes in a profile.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,12 +58,10 @@ impl Overrides {
         if diagnostics.is_empty() { Ok(()) } else { Err(ProfileError { diagnostics }) }
     }
 
-    /// Applies all but `--set`, which came first, and `--tag`, which comes last.
-    pub(super) fn apply(&self, source: &mut Source, raw: &mut RawProfile) {
-        if let Some(url) = &self.target {
-            let start = source.push("--target", url);
-            raw.target.url = Located::new(url.clone(), start..start + url.len());
-        }
+    /// Applies what changes numbers: the seed and the factors.
+    ///
+    /// `--set` and `--target` came before, when the text was read; `--tag` comes last.
+    pub(super) fn apply(&self, raw: &mut RawProfile) {
         raw.seed = self.seed.or(raw.seed);
         // A factor of 1 leaves what was written as it was written.
         if self.rate_scale != 1.0 {

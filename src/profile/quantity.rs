@@ -147,6 +147,9 @@ pub(super) fn seconds(scalar: &Scalar) -> Result<f64, Fault> {
             .label(why)
             .help("numbers with units, the larger unit first: \"15s\", \"1m30s\", \"500ms\", \"4h\"; units are ns, us, ms, s, m, h, d")
     };
+    if text.starts_with('-') {
+        return Err(wrong("it is negative"));
+    }
     let mut total = 0.0;
     let mut last_unit = f64::INFINITY;
     let mut rest = text;
@@ -196,6 +199,9 @@ pub(super) fn per_second(scalar: &Scalar) -> Result<f64, Fault> {
                     .label(why)
                     .help(format!("write {}", Frequency::WHAT))
             };
+            if text.trim_start().starts_with('-') {
+                return Err(wrong("it is negative"));
+            }
             let (number, unit) =
                 split_number(text.trim()).ok_or_else(|| wrong("a number is missing"))?;
             let unit = unit.strip_prefix('/').map(str::trim);
@@ -214,12 +220,17 @@ pub(super) fn share(scalar: &Scalar) -> Result<f64, Fault> {
         Scalar::Number(number) => not_negative(*number, Share::WHAT),
         Scalar::Text(text) => {
             match split_number(text.trim()) {
-                Some((number, "%")) => not_negative(number / 100.0, Share::WHAT),
+                Some((number, "%")) => not_negative(percent(number), Share::WHAT),
                 _ => Err(Fault::new(format!("`{text}` is no ratio"))
                     .help(format!("write {}", Share::WHAT))),
             }
         }
     }
+}
+
+/// Moves the point instead of dividing, so that 99.9 % is 0.999 to the last bit.
+fn percent(number: f64) -> f64 {
+    format!("{number}e-2").parse().unwrap_or(number / 100.0)
 }
 
 /// Refuses negative numbers, NaN and infinity.
@@ -355,6 +366,7 @@ mod tests {
     #[test]
     fn ratios_are_read() {
         assert_eq!(share(&text("0.1%")), Ok(0.001));
+        assert_eq!(share(&text("99.9%")), Ok(0.999));
         assert_eq!(share(&Scalar::Number(0.001)), Ok(0.001));
         for written in ["1", "1 percent", "%", "-1%"] {
             assert!(share(&text(written)).is_err(), "{written}");

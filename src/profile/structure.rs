@@ -3,11 +3,11 @@
 //! serde stops at the first unknown key. This walk compares the parsed TOML with the JSON
 //! Schema of the profile and reports every unknown key, every missing one, every value of a
 //! wrong type and every word that is none of the allowed ones, each with what was probably
-//! meant. What passes is read without complaint, with few exceptions (such as a number
-//! beyond 32 bits).
+//! meant. What passes is read without complaint.
 //!
 //! It knows of JSON Schema what `schemars` makes of these types, and no more.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -24,17 +24,18 @@ pub(super) fn check(source: &Source, table: &Spanned<DeTable<'_>>) -> Vec<Diagno
     let mut walk = Walk { source, found: Vec::new() };
     let span = 0..source.profile().lines().next().map_or(0, str::len);
     walk.table("", table.get_ref(), &span, &Node::root().alternatives());
-    walk.found
+    walk.found.sort_by_key(|(start, _)| *start);
+    walk.found.into_iter().map(|(_, diagnostic)| diagnostic).collect()
 }
 
 struct Walk<'a> {
     source: &'a Source,
-    found: Vec<Diagnostic>,
+    found: Vec<(usize, Diagnostic)>,
 }
 
 impl Walk<'_> {
     fn report(&mut self, span: &Range<usize>, fault: Fault) {
-        self.found.push(fault.at(self.source.place(span)));
+        self.found.push((span.start, fault.at(self.source.place(span))));
     }
 
     fn value(&mut self, path: &str, value: &Spanned<DeValue<'_>>, schema: Node) {
@@ -52,7 +53,7 @@ impl Walk<'_> {
                 }
             }
             DeValue::String(text) => self.word(path, text, &value.span(), &fitting),
-            DeValue::Integer(number) => self.least(number.as_str(), &value.span(), &fitting),
+            DeValue::Integer(number) => self.range(number.as_str(), &value.span(), &fitting),
             _ => {}
         }
     }
@@ -68,7 +69,7 @@ impl Walk<'_> {
                 Some(schema) => self.value(&join(path, key.get_ref()), value, schema),
                 None => {
                     unknown = true;
-                    self.report(&key.span(), unknown_key(path, key.get_ref(), &known));
+                    self.report(&key.span(), unknown_key(path, key.get_ref(), nodes));
                 }
             }
         }
@@ -86,8 +87,7 @@ impl Walk<'_> {
         }
         let keys = missing.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
         let fault = Fault::new(format!("missing {keys} in {}", table_name(path)));
-        let all = list(node.properties().map(|(key, _)| key));
-        self.report(span, fault.help(format!("keys here: {all}")));
+        self.report(span, fault.help(format!("keys here: {}", keys_of(&[node]))));
     }
 
     fn word(&mut self, path: &str, text: &str, span: &Range<usize>, nodes: &[Node]) {
@@ -100,12 +100,14 @@ impl Walk<'_> {
         }
     }
 
-    fn least(&mut self, number: &str, span: &Range<usize>, nodes: &[Node]) {
-        let minimum = nodes.iter().find_map(|node| node.minimum());
-        let (Some(minimum), Ok(number)) = (minimum, number.parse::<f64>()) else { return };
-        if number < minimum {
-            let fault = Fault::new(format!("`{number}` is too small"));
-            self.report(span, fault.help(format!("write a whole number from {minimum} up")));
+    fn range(&mut self, number: &str, span: &Range<usize>, nodes: &[Node]) {
+        let Ok(number) = number.parse::<f64>() else { return };
+        let (least, most) =
+            nodes.iter().find_map(|node| node.range()).unwrap_or((f64::MIN, f64::MAX));
+        if number < least || number > most {
+            let side = if number < least { "small" } else { "large" };
+            let fault = Fault::new(format!("`{number}` is too {side}"));
+            self.report(span, fault.help(format!("write a whole number from {least} to {most}")));
         }
     }
 }
@@ -163,26 +165,24 @@ fn describe(node: Node, key: &str) -> String {
     ];
     match names.iter().find(|(name, _)| node.allows(name)) {
         Some((_, words)) => (*words).to_owned(),
-        None => {
-            let keys = list(node.properties().map(|(key, _)| key));
-            format!("a table {{ {keys} }}")
-        }
+        None => format!("a table {{ {} }}", keys_of(&[node])),
     }
 }
 
-fn unknown_key(path: &str, key: &str, known: &[(&str, Node)]) -> Fault {
-    let mut names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-    names.dedup();
+fn unknown_key(path: &str, key: &str, nodes: &[Node]) -> Fault {
     let fault = Fault::new(format!("unknown key `{key}` in {}", table_name(path)));
-    let near = nearest(key, names.iter().copied());
-    let fault = match near {
-        None => match home_of(key) {
-            Some(table) => fault.label(format!("it belongs in {table}")),
-            None => fault,
-        },
-        near => fault.nearest(near),
+    let known = nodes.iter().flat_map(|node| node.properties()).map(|(name, _)| name);
+    let fault = match (nearest(key, known), home_of(key)) {
+        (None, Some(table)) => fault.label(format!("it belongs in {table}")),
+        (near, _) => fault.nearest(near),
     };
-    fault.help(format!("keys here: {}", list(names)))
+    fault.help(format!("keys here: {}", keys_of(nodes)))
+}
+
+/// Lists the keys of a table, or of all tables it might be.
+fn keys_of(nodes: &[Node]) -> String {
+    let keys = nodes.iter().flat_map(|node| node.properties()).map(|(key, _)| key);
+    list(keys.collect::<BTreeSet<_>>())
 }
 
 /// Finds the only table that has a key of this name.

@@ -7,7 +7,7 @@ use crate::profile::analysis::RawAnalysis;
 use crate::profile::diagnostic::Fault;
 use crate::profile::raw::{RawConnection, RawPolicy};
 
-use super::Checker;
+use super::{Checker, to_ms};
 
 impl Checker<'_> {
     pub(super) fn connection(&mut self, raw: &RawConnection) -> Option<ConnectionPlan> {
@@ -63,8 +63,8 @@ impl Checker<'_> {
             drift_memory: drift_memory?,
             recovery_window_s: recovery_window?,
             recovery_hold_s: recovery_hold?,
-            lag_p99_max_ms: lag_p99_max? * 1e3,
-            lag_late_ms: lag_late? * 1e3,
+            lag_p99_max_ms: to_ms(lag_p99_max?),
+            lag_late_ms: to_ms(lag_late?),
             lag_late_share: lag_late_share?,
             gap_max_s: gap_max?,
         })

@@ -107,8 +107,11 @@ impl Checker<'_> {
     fn duration(&mut self, written: &Located<Written<Time>>) -> Option<f64> {
         let read = seconds(written.get().scalar()).and_then(|read| match read {
             // Less than a nanosecond is nothing on our clock.
-            read if read < 1e-9 => Err(Fault::new("the duration is zero")
-                .help("write a duration above 0, such as \"15s\"")),
+            read if read < 1e-9 => {
+                let what = if read > 0.0 { "below a nanosecond" } else { "zero" };
+                Err(Fault::new(format!("the duration is {what}"))
+                    .help("write a duration above 0, such as \"15s\""))
+            }
             read => Ok(read),
         });
         self.keep(written, read)
@@ -166,6 +169,11 @@ impl Checker<'_> {
 /// Rounds seconds to nanoseconds. Durations are at most 292 years, which fits.
 fn nanoseconds(seconds: f64) -> i64 {
     (seconds * 1e9).round() as i64
+}
+
+/// Turns seconds into milliseconds; by way of whole nanoseconds, so that 0.333 s are 333 ms.
+fn to_ms(seconds: f64) -> f64 {
+    (seconds * 1e9).round() / 1e6
 }
 
 /// The profile for the manifest, and its hash.

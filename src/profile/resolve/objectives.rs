@@ -9,7 +9,7 @@ use crate::profile::quantity::{Limit, Scalar, Written, per_second, seconds, shar
 use crate::profile::raw::{RawObjective, RawPhase, RawProfile};
 
 use super::embedded::above_one;
-use super::{Checker, request_name};
+use super::{Checker, request_name, to_ms};
 
 impl Checker<'_> {
     /// Reads all objectives; those that are wrong are reported and left out.
@@ -148,7 +148,7 @@ impl Checker<'_> {
     fn limit(&mut self, metric: Metric, written: &Located<Written<Limit>>) -> Option<f64> {
         let scalar = written.get().scalar();
         let read = match metric.unit() {
-            Unit::Ms => seconds(scalar).map(|seconds| seconds * 1e3),
+            Unit::Ms => milliseconds(scalar),
             Unit::PerSecond => per_second(scalar),
             Unit::Ratio => share(scalar).and_then(|share| match metric {
                 // A change may be more than the whole, a part may not.
@@ -158,6 +158,17 @@ impl Checker<'_> {
             }),
         };
         self.keep(written, read.map_err(|fault| wrong_unit(metric, scalar).unwrap_or(fault)))
+    }
+}
+
+/// Reads a duration; without a unit it was most likely meant in milliseconds.
+fn milliseconds(scalar: &Scalar) -> Result<f64, Fault> {
+    let read = seconds(scalar).map(to_ms);
+    match scalar {
+        Scalar::Number(number) => {
+            read.map_err(|fault| fault.label(format!("did you mean \"{number}ms\"?")))
+        }
+        Scalar::Text(_) => read,
     }
 }
 

@@ -28,8 +28,12 @@ const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OP
 impl Checker<'_> {
     /// Reads all scenarios; one that is wrong leaves a gap, so that positions stay.
     pub(super) fn scenarios(&mut self, raw: &[RawScenario]) -> Vec<Option<ScenarioPlan>> {
+        let before = self.found.len();
         self.unique("scenario", raw.iter().map(|scenario| &scenario.name));
-        self.unique("request", raw.iter().map(request_name));
+        // Requests take the names of their scenarios: the same slip is told once.
+        if self.found.len() == before {
+            self.unique("request", raw.iter().map(request_name));
+        }
         raw.iter().map(|scenario| self.scenario(scenario)).collect()
     }
 
@@ -101,7 +105,8 @@ impl Checker<'_> {
         let template = self.template(value)?;
         let wrong = |what: &str| Fault::new(format!("the header `{name}` {what}"));
         let Ok(header) = HeaderName::try_from(name) else {
-            self.report(value, wrong("has a name that is not possible"));
+            let help = "names are letters, digits and `-`: content-type";
+            self.report(value, wrong("has a name that is not possible").help(help));
             return None;
         };
         if RESERVED.contains(&header.as_str()) {
