@@ -30,15 +30,13 @@ pub(super) fn find(name_or_path: &str) -> Result<Source, ProfileError> {
     let path = Path::new(name_or_path);
     let looks_like_file = name_or_path.contains(['/', std::path::MAIN_SEPARATOR])
         || path.extension().is_some_and(|extension| extension == "toml");
-    if !looks_like_file {
-        if let Some(text) = built_in(name_or_path) {
-            return Ok(Source::new(&format!("{name_or_path} (built in)"), text));
-        }
+    if let (false, Some(text)) = (looks_like_file, built_in(name_or_path)) {
+        return Ok(Source::new(&format!("{name_or_path} (built in)"), text));
     }
-    if !path.exists() {
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(not_found(name_or_path, looks_like_file).at(None).into());
     }
-    Source::read(path).map_err(ProfileError::from)
+    Source::read(path)
 }
 
 fn not_found(name: &str, looks_like_file: bool) -> Fault {

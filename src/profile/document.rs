@@ -34,10 +34,9 @@ pub(super) fn read(
             wrong.push(fault.at(source.place(&span)));
         }
     }
-    if let Some(url) = target {
-        if let Err((span, fault)) = set_target(source, table.get_mut(), url) {
-            wrong.push(fault.at(source.place(&span)));
-        }
+    let target = target.map(|url| set_target(source, table.get_mut(), url));
+    if let Some(Err((span, fault))) = target {
+        wrong.push(fault.at(source.place(&span)));
     }
     wrong.extend(structure::check(source, &table));
     if !wrong.is_empty() {
@@ -180,7 +179,7 @@ fn choose<'list, 'a>(
     let by_name = names.iter().position(|name| name.as_deref() == Some(wanted));
     let position = by_name.or_else(|| wanted.parse().ok());
     let count = items.len();
-    position.and_then(|position| items.iter_mut().nth(position)).ok_or_else(|| {
+    position.and_then(|position| items.get_mut(position)).ok_or_else(|| {
         let names: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
         let positions = match count {
             1 => "position 0".to_owned(),

@@ -147,7 +147,7 @@ pub struct RawTls {
     pub ca: Option<PathBuf>,
     /// Name to ask for and to check, instead of the target's host.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<String>,
+    pub server_name: Option<Located<String>>,
 }
 
 /// A stretch of a stream with one rate law.

@@ -100,15 +100,14 @@ impl Node {
         required.filter_map(Value::as_str)
     }
 
-    /// Returns the least and the greatest value of a whole number.
-    pub(super) fn range(self) -> Option<(f64, f64)> {
-        Some(match self.text("format")? {
-            "uint16" => (0.0, u16::MAX.into()),
-            "uint32" => (0.0, u32::MAX.into()),
-            // The greatest f64 below 2⁶⁴; whole numbers of TOML end earlier.
-            "uint64" => (0.0, 18_446_744_073_709_549_568.0),
-            _ => return None,
-        })
+    /// Returns the greatest value of a whole number; the least is 0.
+    pub(super) fn greatest(self) -> Option<u64> {
+        match self.text("format")? {
+            "uint16" => Some(u16::MAX.into()),
+            "uint32" => Some(u32::MAX.into()),
+            "uint64" => Some(u64::MAX),
+            _ => None,
+        }
     }
 }
 

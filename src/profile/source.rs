@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use super::diagnostic::{Diagnostic, Fault, Place};
+use super::diagnostic::{Fault, Place, ProfileError};
 
 /// Largest profile that is read. A profile of a thousand phases has about 0.1 MB; more than
 /// this is another file given by mistake.
@@ -37,11 +37,14 @@ impl Source {
     }
 
     /// Reads a profile from a file.
-    pub(super) fn read(path: &Path) -> Result<Self, Diagnostic> {
-        let bytes = read_bytes(path).map_err(|fault| fault.at(None))?;
+    pub(super) fn read(path: &Path) -> Result<Self, ProfileError> {
+        let bytes = read_bytes(path).map_err(|fault| ProfileError::from(fault.at(None)))?;
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(&path.display().to_string(), &text)),
-            Err(error) => Err(not_text(path, error.as_bytes(), error.utf8_error().valid_up_to())),
+            Err(error) => {
+                let fault = not_text(path, error.as_bytes(), error.utf8_error().valid_up_to());
+                Err(fault.at(None).into())
+            }
         }
     }
 
@@ -112,7 +115,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     if bytes.len() as u64 > FILE_MAX { Err(too_large("more".to_owned())) } else { Ok(bytes) }
 }
 
-fn not_text(path: &Path, bytes: &[u8], offset: usize) -> Diagnostic {
+fn not_text(path: &Path, bytes: &[u8], offset: usize) -> Fault {
     let line = bytes[..offset].iter().filter(|&&byte| byte == b'\n').count() + 1;
     let found = bytes.get(offset).copied().unwrap_or(0);
     Fault::new(format!(
@@ -120,7 +123,6 @@ fn not_text(path: &Path, bytes: &[u8], offset: usize) -> Diagnostic {
         path.display()
     ))
     .help("save the profile as UTF-8")
-    .at(None)
 }
 
 #[cfg(test)]

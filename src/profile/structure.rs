@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Fault};
 use super::nearest::{list, nearest};
@@ -53,7 +53,7 @@ impl Walk<'_> {
                 }
             }
             DeValue::String(text) => self.word(path, text, &value.span(), &fitting),
-            DeValue::Integer(number) => self.range(number.as_str(), &value.span(), &fitting),
+            DeValue::Integer(number) => self.whole(number, &value.span(), &fitting),
             _ => {}
         }
     }
@@ -100,15 +100,15 @@ impl Walk<'_> {
         }
     }
 
-    fn range(&mut self, number: &str, span: &Range<usize>, nodes: &[Node]) {
-        let Ok(number) = number.parse::<f64>() else { return };
-        let (least, most) =
-            nodes.iter().find_map(|node| node.range()).unwrap_or((f64::MIN, f64::MAX));
-        if number < least || number > most {
-            let side = if number < least { "small" } else { "large" };
-            let fault = Fault::new(format!("`{number}` is too {side}"));
-            self.report(span, fault.help(format!("write a whole number from {least} to {most}")));
+    fn whole(&mut self, number: &DeInteger<'_>, span: &Range<usize>, nodes: &[Node]) {
+        let Some(greatest) = nodes.iter().find_map(|node| node.greatest()) else { return };
+        let read = u64::from_str_radix(number.as_str(), number.radix());
+        if read.is_ok_and(|read| read <= greatest) {
+            return;
         }
+        let side = if number.as_str().starts_with('-') { "small" } else { "large" };
+        let fault = Fault::new(format!("`{number}` is too {side}"));
+        self.report(span, fault.help(format!("write a whole number from 0 to {greatest}")));
     }
 }
 

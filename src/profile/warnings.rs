@@ -20,7 +20,7 @@ const DRIFT_WINDOWS: f64 = 30.0;
 
 /// Lists what is allowed but probably not meant.
 pub(super) fn warnings(plan: &Plan) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+    let mut found: Vec<String> = never_sent(plan);
     for objective in &plan.objectives {
         let about = match objective.metric {
             Metric::RecoveryTime => recovery(plan, objective),
@@ -32,6 +32,13 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     found.sort();
     found.dedup();
     found
+}
+
+/// A scenario that no stream names sends nothing.
+fn never_sent(plan: &Plan) -> Vec<String> {
+    let is_sent = |index: usize| plan.streams.iter().any(|one| one.scenarios.contains(&index));
+    let unsent = plan.scenarios.iter().enumerate().filter(|(index, _)| !is_sent(*index));
+    unsent.map(|(_, one)| format!("no stream sends the scenario `{}`", one.name)).collect()
 }
 
 /// Streams and phases an objective is about.

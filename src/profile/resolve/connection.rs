@@ -1,11 +1,12 @@
 //! Connections, and the constants of the analysis.
 
 use openload_contract::AnalysisSettings;
+use rustls::pki_types::ServerName;
 
 use crate::plan::{ConnectionPlan, ConnectionPolicy, TlsPlan};
 use crate::profile::analysis::RawAnalysis;
 use crate::profile::diagnostic::Fault;
-use crate::profile::raw::{RawConnection, RawPolicy};
+use crate::profile::raw::{RawConnection, RawPolicy, RawTls};
 
 use super::{Checker, to_ms};
 
@@ -36,9 +37,18 @@ impl Checker<'_> {
             tls: TlsPlan {
                 insecure: raw.tls.insecure,
                 ca: raw.tls.ca.clone(),
-                server_name: raw.tls.server_name.clone(),
+                server_name: self.server_name(&raw.tls),
             },
         })
+    }
+
+    fn server_name(&mut self, raw: &RawTls) -> Option<String> {
+        let written = raw.server_name.as_ref()?;
+        if ServerName::try_from(written.get().as_str()).is_err() {
+            let fault = Fault::new(format!("`{}` is no server name", written.get()));
+            self.report(written, fault.help("write a host name or an address: api.example"));
+        }
+        Some(written.get().clone())
     }
 
     pub(super) fn analysis(&mut self, raw: &RawAnalysis) -> Option<AnalysisSettings> {

@@ -28,10 +28,10 @@ const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OP
 impl Checker<'_> {
     /// Reads all scenarios; one that is wrong leaves a gap, so that positions stay.
     pub(super) fn scenarios(&mut self, raw: &[RawScenario]) -> Vec<Option<ScenarioPlan>> {
-        let before = self.found.len();
+        let before = self.faults();
         self.unique("scenario", raw.iter().map(|scenario| &scenario.name));
         // Requests take the names of their scenarios: the same slip is told once.
-        if self.found.len() == before {
+        if self.faults() == before {
             self.unique("request", raw.iter().map(request_name));
         }
         raw.iter().map(|scenario| self.scenario(scenario)).collect()

@@ -47,6 +47,7 @@ fn shape() {
             added("[connection]\nmax_in_flight = 5000000000\n"),
             added("[connection]\npolicy = \"per_request\"\nprobe = \"yes\"\n"),
             added("[connection.tls]\nunsecure = true\n"),
+            added("[connection.tls]\nserver_name = \"a b\"\n"),
             added("[[objective]]\nmetric = \"latency\"\nmax = \"1s\"\n"),
             added(
                 "[[scenario]]\nname = \"a\"\nrequest = { headers = { accept = 1 }, methods = \"GET\" }\n",
