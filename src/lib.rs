@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod os;
 pub mod pacer;
 pub mod plan;
+pub mod profile;
 pub mod run;
 pub mod schedule;
 #[cfg(test)]

@@ -1,0 +1,17 @@
+//! From what a user wrote to what runs: the border between profile and plan.
+
+mod address;
+mod checker;
+mod connection;
+mod embedded;
+mod objectives;
+mod plan;
+mod rate;
+mod scenarios;
+mod streams;
+
+use checker::{Checker, nanoseconds, to_ms};
+
+pub(super) use plan::resolve;
+pub(super) use scenarios::request_name;
+pub(super) use streams::{expected_arrivals, length_s};

@@ -1,0 +1,185 @@
+//! What sound profiles come to.
+
+use openload_contract::rate::Step;
+use openload_contract::{AnalysisSettings, ArrivalKind, RateLaw};
+
+use crate::plan::{ConnectionPolicy, Expect};
+use crate::profile::{BUILT_IN, Overrides, load, parse};
+use crate::target::{Freeze, ServiceLaw, TargetSpec};
+
+use super::{MINIMAL, resolve, snapshot, with};
+
+#[test]
+fn a_short_profile_gets_the_defaults() {
+    let plan = resolve(MINIMAL).unwrap();
+    assert_eq!((plan.name.as_str(), plan.seed), ("test", 1));
+    assert_eq!(plan.analysis, AnalysisSettings::default());
+    assert_eq!(plan.embedded, TargetSpec::default());
+    assert_eq!(plan.connection.policy, ConnectionPolicy::Pool);
+    assert_eq!(plan.connection.connect_timeout_ns, 5_000_000_000);
+    assert_eq!(plan.connection.response_timeout_ns, 30_000_000_000);
+    assert_eq!(plan.connection.drain_timeout_ns, 10_000_000_000);
+    assert_eq!((plan.connection.deadline_ns, plan.connection.max_in_flight), (None, 10_000));
+    assert!(plan.connection.probe);
+    let [stream] = plan.streams.as_slice() else { panic!("one stream") };
+    assert_eq!((stream.name.as_str(), stream.scenarios.as_slice()), ("main", [0].as_slice()));
+    assert_eq!(stream.phases[0].arrival, ArrivalKind::Poisson);
+    let [scenario] = plan.scenarios.as_slice() else { panic!("one scenario") };
+    assert_eq!((scenario.name.as_str(), scenario.request.name.as_str()), ("default", "default"));
+    assert_eq!(scenario.request.path.as_literal(), Some("/"));
+    assert_eq!(scenario.request.expect, Expect::default());
+}
+
+#[test]
+fn every_form_of_a_rate_is_read() {
+    let step = |rate, duration_s| Step { rate, duration_s };
+    let known = [
+        ("200", RateLaw::Constant { rate: 200.0 }),
+        ("0.5", RateLaw::Constant { rate: 0.5 }),
+        ("\"200/s\"", RateLaw::Constant { rate: 200.0 }),
+        ("\"12000/min\"", RateLaw::Constant { rate: 200.0 }),
+        ("{ from = 0, to = \"60/min\" }", RateLaw::Ramp { from: 0.0, to: 1.0 }),
+        (
+            "{ mean = 100, amplitude = 50, period = \"2s\", shift = 0.25 }",
+            RateLaw::Sine { mean: 100.0, amplitude: 50.0, period_s: 2.0, shift: 0.25 },
+        ),
+        (
+            "{ base = 20, peak = 100, at = \"4s\", for = \"1s\" }",
+            RateLaw::Spike { base: 20.0, peak: 100.0, at_s: 4.0, for_s: 1.0 },
+        ),
+        (
+            "[{ rate = 10, for = \"4s\" }, { rate = 20, for = \"6s\" }]",
+            RateLaw::Steps { steps: vec![step(10.0, 4.0), step(20.0, 6.0)] },
+        ),
+        ("[10, \"20/s\"]", RateLaw::Steps { steps: vec![step(10.0, 5.0), step(20.0, 5.0)] }),
+        ("{ steps = [10, 20] }", RateLaw::Steps { steps: vec![step(10.0, 5.0), step(20.0, 5.0)] }),
+    ];
+    for (written, expected) in known {
+        let text = MINIMAL.replace("rate = 100", &format!("rate = {written}"));
+        let plan = resolve(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(plan.streams[0].phases[0].rate, expected, "{written}");
+    }
+}
+
+#[test]
+fn phases_follow_one_another() {
+    let plan = with("[[phase]]\nname = \"more\"\nduration = \"1m30s\"\nrate = 1\n").unwrap();
+    let phases = &plan.streams[0].phases;
+    let bounds: Vec<(i64, i64)> =
+        phases.iter().map(|one| (one.start_ns / 1_000_000, one.end_ns / 1_000_000)).collect();
+    assert_eq!(bounds, [(0, 10_000), (10_000, 100_000)]);
+}
+
+#[test]
+fn streams_have_their_own_phases_and_scenarios() {
+    let text = r#"
+name = "two"
+[target]
+url = "https://a.example/api"
+[[stream]]
+name = "readers"
+scenarios = ["read"]
+phase = [{ name = "a", duration = "1s", rate = 1 }]
+[[stream]]
+name = "all"
+[[stream.phase]]
+name = "a"
+duration = "2s"
+rate = 2
+[[scenario]]
+name = "write"
+[[scenario]]
+name = "read"
+"#;
+    let plan = resolve(text).unwrap();
+    let scenarios: Vec<_> = plan.streams.iter().map(|one| one.scenarios.clone()).collect();
+    assert_eq!(scenarios, [vec![1], vec![0, 1]]);
+}
+
+#[test]
+fn the_built_in_target_is_described() {
+    let lines = r#"
+[target.embedded]
+servers = 2
+service = { law = "lognormal", mean = "10ms", cv = 2 }
+error_rate = "1%"
+freeze = { at = "5s", for = "1s" }
+leak = { grow = "1s", per = "1000s", bytes = 10 }
+body_bytes = 5
+seed = 9
+"#;
+    let expected = TargetSpec {
+        servers: 2,
+        service: ServiceLaw::Lognormal { cv: 2.0 },
+        service_mean_s: 0.01,
+        error_rate: 0.01,
+        freezes: vec![Freeze { at_s: 5.0, for_s: 1.0 }],
+        leak_s_per_s: 0.001,
+        leak_bytes: 10,
+        body_bytes: 5,
+        seed: 9,
+    };
+    assert_eq!(with(lines).unwrap().embedded, expected);
+}
+
+#[test]
+fn a_byte_order_mark_is_accepted() {
+    assert!(resolve(&format!("\u{feff}{MINIMAL}")).is_ok());
+}
+
+#[test]
+fn windows_line_ends_are_accepted() {
+    assert!(resolve(&MINIMAL.replace('\n', "\r\n")).is_ok());
+}
+
+#[test]
+fn the_recorded_profile_can_be_run_again() {
+    let overrides =
+        Overrides { rate_scale: 0.3, time_scale: 0.07, seed: Some(5), ..Overrides::default() };
+    for (name, _) in BUILT_IN {
+        let plan = load(name, &overrides).unwrap();
+        let text = toml::to_string(&plan.profile).unwrap();
+        let again = parse("again.toml", &text, &Overrides::default()).unwrap();
+        assert_eq!(again.profile_sha256, plan.profile_sha256, "{name}");
+        assert_eq!(again.profile, plan.profile, "{name}");
+        assert_eq!(format!("{:?}", again.streams), format!("{:?}", plan.streams), "{name}");
+        assert_eq!(again.objectives, plan.objectives, "{name}");
+    }
+}
+
+#[test]
+fn the_hash_is_the_profiles_and_not_the_seeds() {
+    let hash = |seed| {
+        let overrides = Overrides { seed: Some(seed), ..Overrides::default() };
+        load("spike", &overrides).unwrap().profile_sha256
+    };
+    assert_eq!(hash(1), hash(2));
+    assert_ne!(hash(1), load("soak", &Overrides::default()).unwrap().profile_sha256);
+    assert_eq!(hash(1).len(), 64);
+}
+
+#[test]
+fn a_missing_seed_is_drawn_and_recorded() {
+    let (one, other) = (load("spike", &Overrides::default()), load("spike", &Overrides::default()));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_ne!(one.seed, other.seed);
+    assert_eq!(one.profile["seed"], one.seed);
+}
+
+#[test]
+fn warnings_say_what_cannot_be_decided() {
+    let lines = r#"
+[[objective]]
+metric = "response_time"
+quantile = 0.999
+max = "1s"
+[[objective]]
+metric = "recovery_time"
+max = "1s"
+[[objective]]
+metric = "drift"
+quantile = 0.5
+max = 0.1
+"#;
+    snapshot("warnings", &with(lines).unwrap().warnings.join("\n"));
+}

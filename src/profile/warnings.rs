@@ -1,0 +1,182 @@
+//! What a plan may do but probably should not.
+//!
+//! Nothing here stops a run. A warning says that an objective cannot be decided well by the
+//! timeline as it is planned, while there is still time to change it.
+
+use openload_contract::{Bound, Metric, Objective, PhaseRecord, Role};
+
+use crate::plan::{Plan, StreamPlan, TargetAddress};
+
+use super::resolve::{expected_arrivals, length_s};
+
+/// Arrivals that must lie beyond a quantile for it to be claimed.
+const BEYOND_QUANTILE: f64 = 10.0;
+
+/// Windows the recovery analysis needs in a baseline.
+const BASELINE_WINDOWS: f64 = 20.0;
+
+/// Windows the drift analysis needs.
+const DRIFT_WINDOWS: f64 = 30.0;
+
+/// Lists what is allowed but probably not meant.
+pub(super) fn warnings(plan: &Plan) -> Vec<String> {
+    let mut found: Vec<String> = never_sent(plan);
+    for objective in &plan.objectives {
+        let about = match objective.metric {
+            Metric::RecoveryTime => recovery(plan, objective),
+            Metric::Drift | Metric::MemoryGrowth => drift(plan, objective),
+            _ => few_arrivals(plan, objective).into_iter().collect(),
+        };
+        found.extend(about);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// A scenario that no stream names sends nothing.
+fn never_sent(plan: &Plan) -> Vec<String> {
+    let is_sent = |index: usize| plan.streams.iter().any(|one| one.scenarios.contains(&index));
+    let unsent = plan.scenarios.iter().enumerate().filter(|(index, _)| !is_sent(*index));
+    unsent.map(|(_, one)| format!("no stream sends the scenario `{}`", one.name)).collect()
+}
+
+/// Streams and phases an objective is about.
+fn selected<'a>(
+    plan: &'a Plan,
+    objective: &'a Objective,
+) -> impl Iterator<Item = (&'a StreamPlan, &'a PhaseRecord)> {
+    let is_named =
+        |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+    let streams =
+        plan.streams.iter().filter(move |stream| is_named(&objective.stream, &stream.name));
+    streams.flat_map(|stream| stream.phases.iter().map(move |phase| (stream, phase))).filter(
+        move |(_, phase)| phase.role.is_measured() && is_named(&objective.phase, &phase.name),
+    )
+}
+
+/// Share of a stream's arrivals that an objective is about.
+fn share(plan: &Plan, stream: &StreamPlan, objective: &Objective) -> f64 {
+    let scenarios = || stream.scenarios.iter().filter_map(|&index| plan.scenarios.get(index));
+    let all: f64 = scenarios().map(|scenario| scenario.weight).sum();
+    let is_named =
+        |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+    let chosen = scenarios().filter(|scenario| {
+        is_named(&objective.scenario, &scenario.name)
+            && is_named(&objective.request, &scenario.request.name)
+    });
+    chosen.map(|scenario| scenario.weight).sum::<f64>() / all
+}
+
+/// A quantile needs arrivals beyond it, in every window if it must hold in every window.
+fn few_arrivals(plan: &Plan, objective: &Objective) -> Option<String> {
+    let quantile = objective.quantile?;
+    let (arrivals, seconds) = selected(plan, objective).fold((0.0, 0.0), |sum, (stream, phase)| {
+        let arrivals = expected_arrivals(phase) * share(plan, stream, objective);
+        (sum.0 + arrivals, sum.1 + length_s(phase))
+    });
+    let (arrivals, per) = match objective.window_s {
+        Some(window_s) if window_s < seconds => (arrivals * window_s / seconds, " in each window"),
+        _ => (arrivals, ""),
+    };
+    let needed = (BEYOND_QUANTILE / (1.0 - quantile) - 1e-6).ceil();
+    (arrivals < needed).then(|| {
+        let metric = objective.metric.name();
+        format!(
+            "{metric} at quantile {quantile}: about {arrivals:.0} arrivals{per}, \
+             needs {needed} to be more than a guess"
+        )
+    })
+}
+
+/// A recovery can be seen only as long as the hold after it still fits into the phase.
+///
+/// What is left before the hold is how late a recovery may come and still be seen. A target
+/// that recovers later ends as `insufficient`, which is not met. To tell every case apart
+/// the phase would have to last for the objective's whole limit plus the hold; but limits
+/// are generous, and a phase that sees half of them decides all but odd cases. So the
+/// warning begins below half.
+fn recovery(plan: &Plan, objective: &Objective) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut spikes = 0;
+    for stream in &plan.streams {
+        for (index, phase) in stream.phases.iter().enumerate() {
+            if phase.role == Role::Spike {
+                spikes += 1;
+                let after_s = calm_after_s(&stream.phases[index + 1..]);
+                found.extend(recovery_phase(plan, objective, phase, after_s));
+            }
+        }
+        found.extend(short_baseline(plan, stream));
+    }
+    if spikes == 0 {
+        found.push("recovery_time: no phase has the role `spike` to recover from".to_owned());
+    }
+    found
+}
+
+/// Time until the next spike or the end.
+fn calm_after_s(phases: &[PhaseRecord]) -> f64 {
+    phases.iter().take_while(|phase| phase.role != Role::Spike).map(length_s).sum()
+}
+
+fn recovery_phase(
+    plan: &Plan,
+    objective: &Objective,
+    spike: &PhaseRecord,
+    after_s: f64,
+) -> Option<String> {
+    let Bound::Max(limit_ms) = objective.bound else { return None };
+    let (limit_s, hold_s) = (limit_ms / 1e3, plan.analysis.recovery_hold_s);
+    let seen_s = (after_s - hold_s).max(0.0);
+    (seen_s < limit_s / 2.0).then(|| {
+        format!(
+            "recovery_time: too short to decide: {after_s} s after the spike `{}` show a recovery \
+             within {seen_s} s, the objective allows {limit_s} s; make it {} s or more",
+            spike.name,
+            limit_s + hold_s
+        )
+    })
+}
+
+fn short_baseline(plan: &Plan, stream: &StreamPlan) -> Option<String> {
+    let spike = stream.phases.iter().position(|phase| phase.role == Role::Spike)?;
+    let before = stream.phases.iter().take(spike).filter(|phase| phase.role.is_measured());
+    let before_s: f64 = before.map(length_s).sum();
+    let needed_s = BASELINE_WINDOWS * plan.analysis.recovery_window_s;
+    (before_s < needed_s).then(|| {
+        format!(
+            "recovery_time: {before_s} s before the first spike of `{}` are too short a baseline, \
+             needs {needed_s} s",
+            stream.name
+        )
+    })
+}
+
+fn drift(plan: &Plan, objective: &Objective) -> Vec<String> {
+    let mut found: Vec<String> = short_soak(plan, objective).into_iter().collect();
+    let unwatched = plan.target_pid.is_none() && plan.target != TargetAddress::Embedded;
+    if objective.metric == Metric::MemoryGrowth && unwatched {
+        found.push("memory_growth: name the process to watch with `target.pid`".to_owned());
+    }
+    found
+}
+
+/// The drift analysis needs windows, and each window needs samples.
+fn short_soak(plan: &Plan, objective: &Objective) -> Option<String> {
+    let longest = selected(plan, objective)
+        .max_by_key(|(_, phase)| (phase.role == Role::Soak, phase.end_ns - phase.start_ns));
+    let (_, phase) = longest?;
+    let seconds = length_s(phase);
+    let per_second = expected_arrivals(phase) / seconds;
+    let window_s =
+        plan.analysis.drift_window_s.max(plan.analysis.drift_window_samples as f64 / per_second);
+    let needed_s = DRIFT_WINDOWS * window_s;
+    (seconds < needed_s).then(|| {
+        format!(
+            "{}: the phase `{}` lasts {seconds} s, needs {needed_s:.0} s for {DRIFT_WINDOWS} windows",
+            objective.metric.name(),
+            phase.name
+        )
+    })
+}
