@@ -7,7 +7,7 @@ use openload_contract::summary::{CheckLevel, Confidence, ObjectiveResult};
 use openload_contract::{Summary, Verdict};
 
 use super::escape::xml;
-use super::{quantile, text};
+use super::{quantile, words};
 
 /// Name of the test case of the measurement.
 const VALIDITY_CASE: &str = "measurement is valid";
@@ -80,20 +80,20 @@ fn objective(result: &ObjectiveResult) -> Ending {
     if result.met {
         return Ending::Passed;
     }
-    let mut lines = format!("objective: {}\nmeasured: {}", result.text, result.measured_text);
+    let mut text = format!("objective: {}\nmeasured: {}", result.text, result.measured_text);
     if result.ci95.low.is_some() || result.ci95.high.is_some() {
-        lines.push_str(&format!(
+        text.push_str(&format!(
             "\n95 % CI: {}",
-            quantile::interval_of(result.ci95, text::in_unit(result.unit))
+            quantile::interval_of(result.ci95, words::in_unit(result.unit))
         ));
     }
     if result.confidence == Confidence::Insufficient {
-        lines.push_str("\nthe samples do not support the value");
+        text.push_str("\nthe samples do not support the value");
     }
     if let Some(note) = &result.note {
-        lines.push_str(&format!("\nnote: {note}"));
+        text.push_str(&format!("\nnote: {note}"));
     }
-    Ending::Failed { message: format!("measured {}", result.measured_text), text: lines }
+    Ending::Failed { message: format!("measured {}", result.measured_text), text }
 }
 
 fn render_case(case: &Case<'_>, profile: &str) -> String {

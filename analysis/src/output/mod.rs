@@ -21,6 +21,7 @@ mod quantile;
 mod report;
 mod second;
 mod text;
+mod words;
 mod write;
 
 pub use text::{Style, terminal};

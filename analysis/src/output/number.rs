@@ -27,6 +27,11 @@ pub fn decimal(value: f64) -> String {
     format!("{sign}{}", separated(&format!("{size:.digits$}")))
 }
 
+/// Renders a number with as few digits as identify it, so that 0.999 · 100 is 99.9.
+pub fn shortest(value: f64) -> String {
+    format!("{}", (value * 1e6).round() / 1e6)
+}
+
 /// Renders a rate per second.
 pub fn per_second(value: f64) -> String {
     format!("{}/s", decimal(value))
