@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Reads a run directory and says what its samples mean.
+
+pub mod output;

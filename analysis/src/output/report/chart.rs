@@ -1,0 +1,313 @@
+//! The charts over time: what they show, in words and as data for the page's script.
+
+use openload_contract::summary::Recovery;
+use openload_contract::{Bound, Manifest, Metric, Summary};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::super::number;
+use super::super::second::{self, FIELDS, Steps};
+use super::curve::Curve;
+
+/// One chart that can be asked for.
+struct Spec {
+    id: &'static str,
+    title: &'static str,
+    unit: Unit,
+    is_log: bool,
+    /// Label and column of each line.
+    lines: &'static [(&'static str, &'static str)],
+}
+
+/// Unit of a vertical axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Unit {
+    PerSecond,
+    Ms,
+    Us,
+    Count,
+    Cores,
+    Bytes,
+}
+
+/// Every chart, in the order of the page.
+const SPECS: [Spec; 7] = [
+    Spec {
+        id: "rate",
+        title: "Arrivals and responses per second",
+        unit: Unit::PerSecond,
+        is_log: false,
+        lines: &[
+            ("offered", "offered"),
+            ("achieved (sent)", "sent"),
+            ("completed", "completed"),
+            ("ok", "ok"),
+        ],
+    },
+    Spec {
+        id: "response",
+        title: "Response time of the successes",
+        unit: Unit::Ms,
+        is_log: true,
+        lines: &[
+            ("p50", "response_p50_ms"),
+            ("p90", "response_p90_ms"),
+            ("p95", "response_p95_ms"),
+            ("p99", "response_p99_ms"),
+        ],
+    },
+    Spec {
+        id: "errors",
+        title: "Failed arrivals per second",
+        unit: Unit::PerSecond,
+        is_log: false,
+        lines: &[("failed", "failed"), ("of them dropped", "dropped")],
+    },
+    Spec {
+        id: "in-flight",
+        title: "Requests in flight",
+        unit: Unit::Count,
+        is_log: false,
+        lines: &[("in flight", "in_flight")],
+    },
+    Spec {
+        id: "lag",
+        title: "Schedule lag",
+        unit: Unit::Us,
+        is_log: true,
+        lines: &[("p50", "lag_p50_us"), ("p99", "lag_p99_us"), ("max", "lag_max_us")],
+    },
+    Spec {
+        id: "cpu",
+        title: "Processor time of the generator",
+        unit: Unit::Cores,
+        is_log: false,
+        lines: &[("cores in use", "cpu_cores")],
+    },
+    Spec {
+        id: "memory",
+        title: "Resident memory",
+        unit: Unit::Bytes,
+        is_log: false,
+        lines: &[("generator", "rss_bytes"), ("target", "target_rss_bytes")],
+    },
+];
+
+/// One chart of a run.
+#[derive(Debug, Serialize)]
+pub struct Chart {
+    id: &'static str,
+    title: &'static str,
+    unit: Unit,
+    is_log: bool,
+    lines: Vec<Line>,
+    limits: Vec<Limit>,
+    /// The chart in words.
+    description: String,
+}
+
+/// One line of a chart.
+#[derive(Debug, Serialize)]
+struct Line {
+    label: &'static str,
+    column: &'static str,
+}
+
+/// The limit of an objective, drawn where it applies.
+#[derive(Debug, Serialize)]
+struct Limit {
+    label: String,
+    value: f64,
+    from_s: f64,
+    to_s: f64,
+}
+
+impl Unit {
+    fn render(self, value: f64) -> String {
+        match self {
+            Self::PerSecond => number::per_second(value),
+            Self::Ms => number::duration_ms(value),
+            Self::Us => number::duration_ms(value / 1e3),
+            Self::Count => number::decimal(value),
+            Self::Cores => format!("{} cores", number::decimal(value)),
+            Self::Bytes => format!("{} MB", number::decimal(value / 1e6)),
+        }
+    }
+}
+
+/// Lays out the charts for which the run has values.
+pub fn charts(steps: &Steps<'_>, summary: &Summary, manifest: &Manifest) -> Vec<Chart> {
+    SPECS.iter().filter_map(|spec| chart(spec, steps, summary, manifest)).collect()
+}
+
+fn chart(spec: &Spec, steps: &Steps<'_>, summary: &Summary, manifest: &Manifest) -> Option<Chart> {
+    let mut lines = vec![];
+    let mut sentences = vec![];
+    for (label, column) in spec.lines {
+        if let Some(range) = describe_line(steps, column, spec.unit) {
+            sentences.push(format!("{label}: {range}"));
+            lines.push(Line { label, column });
+        }
+    }
+    let limits = match spec.unit {
+        Unit::Ms => limits(Metric::ResponseTime, 1.0, summary, manifest),
+        Unit::Us => limits(Metric::ScheduleLag, 1e3, summary, manifest),
+        _ => vec![],
+    };
+    (!lines.is_empty()).then(|| Chart {
+        id: spec.id,
+        title: spec.title,
+        unit: spec.unit,
+        is_log: spec.is_log,
+        lines,
+        limits,
+        description: sentences.join("; ") + ".",
+    })
+}
+
+/// Tells the range of a column in words; `None` when it has no values.
+fn describe_line(steps: &Steps<'_>, column: &str, unit: Unit) -> Option<String> {
+    let values = steps.column(second::find(column)?);
+    let known: Vec<(u64, f64)> = steps
+        .starts()
+        .into_iter()
+        .zip(values)
+        .filter_map(|(start, value)| Some((start, value?)))
+        .collect();
+    let least = known.iter().map(|(_, value)| *value).reduce(f64::min)?;
+    let most = known.iter().map(|(_, value)| *value).reduce(f64::max)?;
+    if least == most {
+        return Some(format!("{} throughout", unit.render(most)));
+    }
+    let (at, _) = known.iter().find(|(_, value)| *value == most)?;
+    Some(format!("{} to {}, highest at {at} s", unit.render(least), unit.render(most)))
+}
+
+/// Lists upper limits on a metric, with the stretch of time in which each applies.
+fn limits(metric: Metric, scale: f64, summary: &Summary, manifest: &Manifest) -> Vec<Limit> {
+    let results = summary.objectives.iter().map(|result| &result.objective);
+    results
+        .filter(|objective| objective.metric == metric)
+        .filter_map(|objective| {
+            let Bound::Max(limit) = objective.bound else { return None };
+            let level =
+                objective.quantile.map(|level| format!("p{} ", number::shortest(level * 100.0)));
+            let (from_s, to_s) = stretch(objective.phase.as_deref(), manifest);
+            Some(Limit {
+                label: format!("{}≤ {}", level.unwrap_or_default(), number::duration_ms(limit)),
+                value: limit * scale,
+                from_s,
+                to_s,
+            })
+        })
+        .collect()
+}
+
+/// Returns when a phase lasts; the whole run without a phase.
+fn stretch(phase: Option<&str>, manifest: &Manifest) -> (f64, f64) {
+    let phases = manifest.streams.iter().flat_map(|stream| &stream.phases);
+    match phases.into_iter().find(|record| Some(record.name.as_str()) == phase) {
+        Some(record) => (seconds(record.start_ns), seconds(record.end_ns)),
+        None => (0.0, seconds(manifest.planned_end_ns())),
+    }
+}
+
+fn seconds(ns: i64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// Assembles the JSON block from which the script draws.
+pub fn run_data(
+    steps: &Steps<'_>,
+    charts: &[Chart],
+    curve: &Curve,
+    summary: &Summary,
+    manifest: &Manifest,
+) -> Value {
+    let used =
+        |name: &str| charts.iter().flat_map(|chart| &chart.lines).any(|it| it.column == name);
+    let columns: Map<String, Value> = FIELDS
+        .iter()
+        .filter(|field| used(field.name))
+        .map(|field| {
+            let values = steps.column(field).into_iter().map(short).collect();
+            (field.name.to_owned(), Value::Array(values))
+        })
+        .collect();
+    json!({
+        "step_s": steps.width,
+        "t_s": steps.starts(),
+        "columns": columns,
+        "charts": charts,
+        "curve": curve,
+        "phases": phases(manifest),
+        "recovery": summary.recovery.iter().filter_map(bracket).collect::<Vec<_>>(),
+    })
+}
+
+/// Lists the phases of the first stream: those that the rows of the seconds name.
+fn phases(manifest: &Manifest) -> Vec<Value> {
+    let records = manifest.streams.first().map(|stream| stream.phases.as_slice());
+    let phase = |record: &openload_contract::PhaseRecord| {
+        json!({
+            "name": record.name,
+            "role": record.role,
+            "from_s": seconds(record.start_ns),
+            "to_s": seconds(record.end_ns),
+        })
+    };
+    records.unwrap_or_default().iter().map(phase).collect()
+}
+
+/// Lays out the bracket between the end of a spike and the recovery from it.
+fn bracket(recovery: &Recovery) -> Option<Value> {
+    let time = recovery.recovery_s.filter(|time| *time > 0.0)?;
+    Some(json!({
+        "from_s": recovery.end_s,
+        "to_s": recovery.end_s + time,
+        "label": format!("recovered in {}", number::duration_s(time)),
+    }))
+}
+
+/// Cuts a number to four significant digits, and whole numbers to no point at all.
+///
+/// A chart cannot show more, and the page stays a third of the size.
+pub fn short(value: Option<f64>) -> Value {
+    let Some(value) = value.filter(|value| value.is_finite()) else { return Value::Null };
+    let cut: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    if cut.fract() == 0.0 && cut.abs() < 1e15 { json!(cut as i64) } else { json!(cut) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{fixture, second};
+    use super::{charts, short};
+
+    #[test]
+    fn numbers_are_cut_to_what_a_chart_can_show() {
+        let texts = [Some(12.345_678), Some(185.0), Some(31_002_000.0), Some(0.0), None]
+            .map(|value| short(value).to_string());
+        assert_eq!(texts, ["12.35", "185", "31000000", "0", "null"]);
+    }
+
+    #[test]
+    fn charts_without_values_are_left_out_and_limits_stay_in_their_phase() {
+        let fixture = fixture::fail();
+        let steps = second::thin(&fixture.seconds, 1_000);
+        let charts = charts(&steps, &fixture.summary, &fixture.manifest);
+        let ids: Vec<_> = charts.iter().map(|chart| chart.id).collect();
+        assert_eq!(ids, ["rate", "response", "errors", "in-flight", "lag", "cpu", "memory"]);
+        let memory = &charts[6];
+        assert_eq!(memory.lines.len(), 1, "the target's memory was not read");
+        let limit = &charts[1].limits[0];
+        assert_eq!((limit.label.as_str(), limit.from_s, limit.to_s), ("p95 ≤ 250 ms", 20.0, 25.0));
+    }
+
+    #[test]
+    fn nothing_recorded_makes_no_chart() {
+        let fixture = fixture::empty();
+        let steps = second::thin(&fixture.seconds, 1_000);
+        assert_eq!(charts(&steps, &fixture.summary, &fixture.manifest).len(), 0);
+    }
+}
