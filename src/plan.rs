@@ -57,7 +57,8 @@ impl Plan {
 
     /// Greatest rate: the peaks of all streams together, in arrivals per second.
     pub fn peak_rate(&self) -> f64 {
-        let peak = |stream: &StreamPlan| stream.curves().map(|curve| curve.peak()).fold(0.0, f64::max);
+        let peak =
+            |stream: &StreamPlan| stream.curves().map(|curve| curve.peak()).fold(0.0, f64::max);
         self.streams.iter().map(peak).sum()
     }
 }

@@ -33,7 +33,8 @@ pub fn one(run_dir: &Path, quiet: bool, json: bool) -> Result<ExitCode, Failure>
     output::write_all(run_dir, summary, &analysis.seconds, manifest)
         .map_err(|error| Failure::could_not_run(&error))?;
     if json {
-        console::print(output::summary_json(summary));
+        let text = output::summary_json(summary);
+        console::print(text.map_err(|error| Failure::could_not_run(&error))?);
     } else if quiet {
         console::print(format!("{}\n", summary.verdict.name()));
     } else {

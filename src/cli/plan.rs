@@ -23,8 +23,8 @@ pub fn command(args: &PlanArgs) -> Result<ExitCode, Failure> {
     console::print(describe(&plan, shard));
     if let Some(path) = &args.dump {
         let lanes = LaneSet::of_worker(shard, 0, 1);
-        let rows = dump_timeline(&plan, lanes, path)
-            .map_err(|error| Failure::could_not_run(&error))?;
+        let rows =
+            dump_timeline(&plan, lanes, path).map_err(|error| Failure::could_not_run(&error))?;
         console::say(format!("{rows} intended starts written to {}", path.display()));
     }
     Ok(ExitCode::Passed)
@@ -113,17 +113,21 @@ fn chart(per_second: &[u32]) -> String {
     let width = CHART_WIDTH.min(per_second.len());
     let columns: Vec<f64> = (0..width)
         .map(|column| {
-            let (from, to) = (column * per_second.len() / width, (column + 1) * per_second.len() / width);
+            let (from, to) =
+                (column * per_second.len() / width, (column + 1) * per_second.len() / width);
             let seconds = &per_second[from..to];
             seconds.iter().map(|&count| f64::from(count)).sum::<f64>() / seconds.len() as f64
         })
         .collect();
     let top = columns.iter().copied().fold(1.0, f64::max);
-    let mut text = format!("\narrivals per second, mean of {} s a column\n", per_second.len().div_ceil(width));
+    let mut text =
+        format!("\narrivals per second, mean of {} s a column\n", per_second.len().div_ceil(width));
     for row in (0..CHART_HEIGHT).rev() {
         let label = if row + 1 == CHART_HEIGHT { format!("{top:.0}") } else { String::new() };
         let _ = write!(text, "{label:>8} |");
-        text.extend(columns.iter().map(|&value| bar(value / top * CHART_HEIGHT as f64 - row as f64)));
+        text.extend(
+            columns.iter().map(|&value| bar(value / top * CHART_HEIGHT as f64 - row as f64)),
+        );
         text.push('\n');
     }
     let _ = writeln!(text, "{:>8} +{}", 0, "-".repeat(width));

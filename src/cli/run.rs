@@ -128,7 +128,12 @@ fn stop_harder(stop: &StopSignal) {
 fn tell_failures(failures: &[FailureKind]) {
     for kind in failures.iter().take(REASONS_MAX) {
         let advice = advice(kind.outcome);
-        console::say(format!("{:>8} × {}: {}{advice}", kind.count, kind.outcome.name(), kind.cause));
+        console::say(format!(
+            "{:>8} × {}: {}{advice}",
+            kind.count,
+            kind.outcome.name(),
+            kind.cause
+        ));
     }
     if failures.len() > REASONS_MAX {
         console::say(format!("         … and {} more reasons", failures.len() - REASONS_MAX));
@@ -149,7 +154,10 @@ fn judge(outcome: &RunOutcome, args: &RunArgs) -> Result<ExitCode, Failure> {
     let is_interrupted = outcome.status == RunStatus::Interrupted;
     let exit = if args.no_analysis || args.profile.shard.count > 1 {
         if !args.quiet && !args.json {
-            console::say(format!("recorded; judge it with gen analyze {}", outcome.run_dir.display()));
+            console::say(format!(
+                "recorded; judge it with gen analyze {}",
+                outcome.run_dir.display()
+            ));
         }
         ExitCode::Passed
     } else {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use openload::os::StopRequests;
 use openload::profile::parse_duration_s;
-use openload::target::{Faults, Freeze, RunningTarget, ServiceLaw, Target, TargetSpec, TargetStats};
+use openload::target::{
+    Faults, Freeze, RunningTarget, ServiceLaw, Target, TargetSpec, TargetStats,
+};
 use openload_contract::ExitCode;
 
 use super::args::{ServiceArg, TargetArgs};
@@ -100,7 +102,8 @@ fn faults(args: &TargetArgs) -> Faults {
 }
 
 fn duration_s(option: &str, text: &str) -> Result<f64, Failure> {
-    parse_duration_s(text.trim()).map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
+    parse_duration_s(text.trim())
+        .map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
 }
 
 fn two_durations(option: &str, text: &str) -> Result<(f64, f64), Failure> {

@@ -49,9 +49,8 @@ impl PreciseTimer {
         // A wait that was given up leaves its readiness behind: only an expiration that can
         // be read is this one.
         while let Ok(mut ready) = self.timer.readable().await {
-            let read = |timer: &AsyncFd<OwnedFd>| {
-                Ok(rustix::io::read(timer.get_ref(), &mut [0_u8; 8])?)
-            };
+            let read =
+                |timer: &AsyncFd<OwnedFd>| Ok(rustix::io::read(timer.get_ref(), &mut [0_u8; 8])?);
             if ready.try_io(read).is_ok() {
                 return;
             }

@@ -50,6 +50,12 @@ impl Fault {
         self
     }
 
+    /// Says all of it in one line, where there is no place to show.
+    pub(super) fn into_text(self) -> String {
+        let parts = [Some(self.message), self.label, self.help];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
     /// Puts the fault at `place`.
     pub(super) fn at(self, place: Option<Place>) -> Diagnostic {
         Diagnostic { message: self.message, place, label: self.label, help: self.help }

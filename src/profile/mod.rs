@@ -35,4 +35,5 @@ pub use builtin::{BUILT_IN, built_in};
 pub use diagnostic::{Diagnostic, Place, ProfileError};
 pub use load::{load, parse};
 pub use overrides::Overrides;
+pub use quantity::parse_duration_s;
 pub use schema::{json_schema, keys};

@@ -132,6 +132,14 @@ fn scale_rate(scalar: &mut Scalar, factor: f64) {
     }
 }
 
+/// Reads a length of time in seconds, as it would be written in a profile.
+///
+/// # Errors
+/// Says what was found and what is allowed.
+pub fn parse_duration_s(text: &str) -> Result<f64, String> {
+    seconds(&Scalar::Text(text.to_owned())).map_err(Fault::into_text)
+}
+
 /// Reads a length of time in seconds; 0 is allowed.
 pub(super) fn seconds(scalar: &Scalar) -> Result<f64, Fault> {
     let text = match scalar {

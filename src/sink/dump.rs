@@ -54,8 +54,7 @@ pub fn dump_timeline(plan: &Plan, lanes: LaneSet, path: &Path) -> Result<u64, Du
             break;
         }
         rows += arrivals.len() as u64;
-        let batch =
-            names.batch(&schema, &arrivals).map_err(|error| failed(error.to_string()))?;
+        let batch = names.batch(&schema, &arrivals).map_err(|error| failed(error.to_string()))?;
         writer.write(&batch).map_err(|error| failed(error.to_string()))?;
     }
     writer.close().map_err(|error| failed(error.to_string()))?;

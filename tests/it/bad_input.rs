@@ -8,8 +8,7 @@ fn refuse(bench: &Bench, bytes: &[u8], expected: &[&str]) {
     let path = bench.out("bad.toml");
     std::fs::write(&path, bytes).unwrap();
     let out = bench.out("never");
-    let output =
-        gen_command().arg("--profile").arg(&path).arg("--out").arg(&out).output().unwrap();
+    let output = gen_command().arg("--profile").arg(&path).arg("--out").arg(&out).output().unwrap();
     let run = Run::new(out.clone(), output);
     run.expect_exit(2);
     assert_eq!(run.stdout, "");

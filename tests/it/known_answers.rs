@@ -5,8 +5,7 @@ use openload::target::{QueueModel, ServiceLaw, TargetSpec};
 use crate::support::{Bench, Run, near, retry, steady};
 
 fn sorted_ms(run: &Run) -> Vec<f64> {
-    let mut times: Vec<f64> =
-        run.rows().iter().map(|row| row.response_ns as f64 / 1e6).collect();
+    let mut times: Vec<f64> = run.rows().iter().map(|row| row.response_ns as f64 / 1e6).collect();
     times.sort_by(f64::total_cmp);
     times
 }

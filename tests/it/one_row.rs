@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use openload::target::{Faults, Target, TargetSpec};
 
-use crate::support::{
-    Bench, Run, arrivals, load, row_keys, signal, steady, wait_for_file,
-};
+use crate::support::{Bench, Run, arrivals, load, row_keys, signal, steady, wait_for_file};
 
 /// Asserts that the rows are the arrivals of the profile, each once.
 #[track_caller]
@@ -31,8 +29,7 @@ const STRICT: &str = "[[objective]]\nmetric = \"error_rate\"\nmax = \"1%\"\n";
 fn against_faults(name: &str, faults: Faults, outcome: &str, rest: &str) -> (Bench, Run) {
     let bench = Bench::turn();
     let spec = TargetSpec { service_mean_s: 0.001, ..TargetSpec::default() };
-    let target =
-        Target::new(spec).faults(faults).listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let target = Target::new(spec).faults(faults).listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", target.address());
     let profile = steady(200, "poisson", 5, &format!("{rest}{STRICT}"));
     let run = bench.run(name, &profile, &["--target", &url]);
@@ -75,8 +72,7 @@ fn connections_closed_at_random_lose_no_arrival() {
     let bench = Bench::turn();
     let spec = TargetSpec { service_mean_s: 0.001, ..TargetSpec::default() };
     let faults = Faults { close_share: 0.3, ..Faults::default() };
-    let target =
-        Target::new(spec).faults(faults).listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let target = Target::new(spec).faults(faults).listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", target.address());
     let profile = steady(200, "poisson", 5, "");
     let run = bench.run("close", &profile, &["--target", &url]);

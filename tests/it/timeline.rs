@@ -13,13 +13,8 @@ use crate::support::{Bench, row_keys, run_gen, steady};
 
 /// Digests of the built-in profiles. A change here is a change of every recorded run's
 /// meaning: it needs a reason and a line in the change log.
-const GOLDEN: [(&str, u64, &str); 5] = [
-    ("baseline", 0, ""),
-    ("stress", 0, ""),
-    ("spike", 0, ""),
-    ("soak", 0, ""),
-    ("mixed", 0, ""),
-];
+const GOLDEN: [(&str, u64, &str); 5] =
+    [("baseline", 0, ""), ("stress", 0, ""), ("spike", 0, ""), ("soak", 0, ""), ("mixed", 0, "")];
 
 #[test]
 fn the_built_in_profiles_have_the_timelines_they_always_had() {
@@ -79,12 +74,14 @@ fn runs_with_1_2_and_8_workers_and_with_a_frozen_target_keep_the_planned_timelin
     let bench = Bench::turn();
     let profile = steady(400, "poisson", 3, "");
     let whole = dump(&bench, "whole.parquet", &profile, "0/1");
-    let frozen = format!(
-        "{profile}[target.embedded]\nfreeze = {{ at = \"500ms\", for = \"1500ms\" }}\n"
-    );
-    for (name, profile, workers) in
-        [("one", &profile, "1"), ("two", &profile, "2"), ("eight", &profile, "8"), ("frozen", &frozen, "2")]
-    {
+    let frozen =
+        format!("{profile}[target.embedded]\nfreeze = {{ at = \"500ms\", for = \"1500ms\" }}\n");
+    for (name, profile, workers) in [
+        ("one", &profile, "1"),
+        ("two", &profile, "2"),
+        ("eight", &profile, "8"),
+        ("frozen", &frozen, "2"),
+    ] {
         let run = bench.run(name, profile, &["--no-analysis", "--workers", workers]);
         run.expect_exit(0);
         assert_eq!(row_keys(&run.rows()), whole, "{name}");

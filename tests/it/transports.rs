@@ -65,8 +65,7 @@ fn tls_is_checked_unless_the_user_says_otherwise() {
 #[test]
 fn a_connection_per_request_opens_one_for_each() {
     let bench = Bench::turn();
-    let target =
-        Target::new(TargetSpec::default()).listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let target = Target::new(TargetSpec::default()).listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let profile = steady(100, "constant", 2, "[connection]\npolicy = \"per-request\"\n");
     let url = format!("http://{}", target.address());
     let run = bench.run("each", &profile, &["--target", &url]);

@@ -25,4 +25,4 @@ mod words;
 mod write;
 
 pub use text::{Style, terminal};
-pub use write::{OutputError, write_all};
+pub use write::{OutputError, summary_json, write_all};

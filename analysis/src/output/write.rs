@@ -44,7 +44,7 @@ pub fn write_all(
 ) -> Result<Vec<PathBuf>, OutputError> {
     let texts = [
         report::render(summary, seconds, manifest)?,
-        json(summary)?,
+        summary_json(summary)?,
         csv::summary(summary),
         csv::timeseries(seconds),
         junit::render(summary),
@@ -53,7 +53,10 @@ pub fn write_all(
 }
 
 /// Renders `summary.json`.
-fn json(summary: &Summary) -> Result<String, serde_json::Error> {
+///
+/// # Errors
+/// When the summary is not representable as JSON.
+pub fn summary_json(summary: &Summary) -> Result<String, OutputError> {
     Ok(serde_json::to_string_pretty(summary)? + "\n")
 }
 
@@ -77,7 +80,7 @@ mod tests {
     use openload_contract::Summary;
 
     use super::super::fixture;
-    use super::{json, write_all};
+    use super::{summary_json, write_all};
 
     #[test]
     fn every_fixture_is_written_whole_and_the_same_each_time() {
@@ -98,7 +101,7 @@ mod tests {
     #[test]
     fn the_summary_round_trips_through_json() {
         for fixture in fixture::all() {
-            let text = json(&fixture.summary).unwrap();
+            let text = summary_json(&fixture.summary).unwrap();
             assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), fixture.summary);
         }
     }
