@@ -13,6 +13,10 @@ use std::fmt;
 /// Most diagnostics that are printed; the rest are counted.
 const SHOWN_MAX: usize = 20;
 
+/// Most diagnostics that are collected. Each costs a search for its line and for words near
+/// it; a large hostile file would otherwise take minutes to refuse.
+pub(super) const FOUND_MAX: usize = 200;
+
 /// Most characters of a source line that are printed.
 const LINE_MAX: usize = 100;
 
@@ -158,7 +162,7 @@ fn printable_char(found: char) -> char {
 /// Everything that is wrong with a profile; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileError {
-    /// What is wrong, in the order of the source.
+    /// What is wrong, in the order of the source; the first 200 faults of very many.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -175,7 +179,10 @@ impl fmt::Display for ProfileError {
             write!(f, "{gap}{diagnostic}")?;
         }
         match self.diagnostics.len().checked_sub(SHOWN_MAX) {
-            Some(more) if more > 0 => write!(f, "\n\nerror: and {more} more"),
+            Some(more) if more > 0 => {
+                let at_least = if self.diagnostics.len() >= FOUND_MAX { "at least " } else { "" };
+                write!(f, "\n\nerror: and {at_least}{more} more")
+            }
             _ => Ok(()),
         }
     }

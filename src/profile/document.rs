@@ -1,8 +1,8 @@
 //! From text to the types of [`raw`](super::raw): parse, apply `--set`, check the shape, read.
 //!
-//! `--set KEY=VALUE` is a line of TOML, and `--target URL` is `--set target.url=URL`. Its value is put into the parsed profile before
-//! anything is checked, and keeps its own place, so that every check applies to it and says
-//! which argument is meant.
+//! `--set KEY=VALUE` is a line of TOML, and `--target URL` is `--set target.url=URL`. The
+//! value is put into the parsed profile before anything is checked, and keeps its own place,
+//! so that every check applies to it and says which argument is meant.
 
 use std::ops::Range;
 

@@ -17,6 +17,9 @@ use super::diagnostic::Fault;
 /// Key of the JSON Schema by which the check of the structure knows a quantity.
 pub(super) const QUANTITY_KEY: &str = "x-quantity";
 
+const TIME_FORMS: &str = "numbers with units, the larger unit first: \"15s\", \"1m30s\", \
+    \"500ms\", \"4h\"; units are ns, us, ms, s, m, h, d";
+
 /// Longest duration in seconds: what fits into 63 bits of nanoseconds, 292 years.
 const SECONDS_MAX: f64 = 9.2e9;
 
@@ -150,11 +153,8 @@ pub(super) fn seconds(scalar: &Scalar) -> Result<f64, Fault> {
                 .help(format!("write {}", Time::WHAT)));
         }
     };
-    let wrong = |why: &str| {
-        Fault::new(format!("`{text}` is no duration"))
-            .label(why)
-            .help("numbers with units, the larger unit first: \"15s\", \"1m30s\", \"500ms\", \"4h\"; units are ns, us, ms, s, m, h, d")
-    };
+    let wrong =
+        |why: &str| Fault::new(format!("`{text}` is no duration")).label(why).help(TIME_FORMS);
     if text.starts_with('-') {
         return Err(wrong("it is negative"));
     }

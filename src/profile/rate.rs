@@ -16,8 +16,8 @@ use super::located::Located;
 use super::quantity::{Frequency, Scalar, Time, Written};
 
 /// The forms of a rate, for messages.
-pub(super) const FORMS: &str = "a rate is a number (200), a text (\"200/s\", \"12000/min\"), a ramp { from, to }, \
-    a sine { mean, amplitude, period, shift }, a spike { base, peak, at, for }, \
+pub(super) const FORMS: &str = "a rate is a number (200), a text (\"200/s\", \"12000/min\"), \
+    a ramp { from, to }, a sine { mean, amplitude, period, shift }, a spike { base, peak, at, for }, \
     or steps [{ rate, for }, …] or [100, 200, 300]";
 
 /// A rate as it was written.

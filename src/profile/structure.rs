@@ -13,7 +13,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, Fault};
+use super::diagnostic::{Diagnostic, FOUND_MAX, Fault};
 use super::nearest::{list, nearest};
 use super::quantity::QUANTITY_KEY;
 use super::schema::{self, Node};
@@ -39,6 +39,9 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, path: &str, value: &Spanned<DeValue<'_>>, schema: Node) {
+        if self.found.len() >= FOUND_MAX {
+            return;
+        }
         let nodes = schema.alternatives();
         let fitting: Vec<Node> =
             nodes.iter().copied().filter(|node| accepts(*node, value.get_ref())).collect();
@@ -67,6 +70,7 @@ impl Walk<'_> {
             let named = known.iter().find(|(name, _)| name == key.get_ref()).map(|(_, node)| *node);
             match named.or(other) {
                 Some(schema) => self.value(&join(path, key.get_ref()), value, schema),
+                None if self.found.len() >= FOUND_MAX => return,
                 None => {
                     unknown = true;
                     self.report(&key.span(), unknown_key(path, key.get_ref(), nodes));

@@ -174,7 +174,8 @@ fn short_soak(plan: &Plan, objective: &Objective) -> Option<String> {
     let needed_s = DRIFT_WINDOWS * window_s;
     (seconds < needed_s).then(|| {
         format!(
-            "{}: the phase `{}` lasts {seconds} s, needs {needed_s:.0} s for {DRIFT_WINDOWS} windows",
+            "{}: the phase `{}` lasts {seconds} s, \
+             needs {needed_s:.0} s for {DRIFT_WINDOWS} windows",
             objective.metric.name(),
             phase.name
         )

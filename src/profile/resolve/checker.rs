@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::profile::diagnostic::{Diagnostic, Fault, ProfileError};
+use crate::profile::diagnostic::{Diagnostic, FOUND_MAX, Fault, ProfileError};
 use crate::profile::located::Located;
 use crate::profile::quantity::{Share, Time, Written, not_negative, seconds, share};
 use crate::profile::source::Source;
 
-/// Collects what is wrong.
+/// The faults of a profile so far, in its source.
 pub(in crate::profile) struct Checker<'a> {
     source: &'a Source,
     found: Vec<(usize, Diagnostic)>,
@@ -25,13 +25,21 @@ impl<'a> Checker<'a> {
         self.found.len()
     }
 
+    /// Tells whether so much is wrong that more is not worth the search.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() >= FOUND_MAX
+    }
+
     /// Reports a fault at a value.
     pub(super) fn report<T>(&mut self, at: &Located<T>, fault: Fault) {
         self.report_at(at.span(), fault);
     }
 
+    /// Reports a fault at a span.
     pub(super) fn report_at(&mut self, span: Range<usize>, fault: Fault) {
-        self.found.push((span.start, fault.at(self.source.place(&span))));
+        if !self.is_full() {
+            self.found.push((span.start, fault.at(self.source.place(&span))));
+        }
     }
 
     /// Keeps a value that could be read and reports the fault of one that could not.

@@ -119,7 +119,7 @@ impl Checker<'_> {
         names: &[&str],
     ) -> Option<usize> {
         let position = names.iter().position(|known| known == name.get());
-        if position.is_none() {
+        if position.is_none() && !self.is_full() {
             let fault = Fault::new(format!("there is no {what} called `{}`", name.get()))
                 .nearest(nearest(name.get(), names.iter().copied()))
                 .help(format!("one of: {}", list(names.iter().copied())));

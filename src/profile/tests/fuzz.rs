@@ -130,8 +130,23 @@ fn deep_and_wide_texts_never_panic() {
         format!("{} = 1", vec!["a"; deep].join(".")),
         format!("[{}]", vec!["a"; deep].join(".")),
         format!("name = \"{}\"", "é".repeat(deep)),
-        "[[phase]]\n".repeat(deep / 10),
         format!("{MINIMAL}\n{}", "[[objective]]\nmetric = \"x\"\n".repeat(3_000)),
+        "[[phase]]\n".repeat(deep),
+        format!("{MINIMAL}{}", "[[phase]]\nname=\"p\"\nduration=1\nrate=-1\n".repeat(20_000)),
+        (0..deep).map(|number| format!("key{number}=1\n")).collect(),
+        format!(
+            "{MINIMAL}{}",
+            "[[objective]]\nmetric=\"error_rate\"\nphase=\"x\"\n".repeat(15_000)
+        ),
+        format!(
+            "{MINIMAL}{}",
+            (0..9_000)
+                .map(|number| format!(
+                    "[[phase]]\nname=\"p{number}\"\nduration=\"1s\"\nrate=1\n\
+             [[objective]]\nmetric=\"error_rate\"\nmax=1\nphase=\"p{number}\"\n"
+                ))
+                .collect::<String>()
+        ),
         MINIMAL.replace("rate = 100", &format!("rate = [{}1]", "1, ".repeat(deep))),
     ] {
         survive(&text, &Overrides::default());
