@@ -13,6 +13,7 @@ use openload_samples::{Chunk, Names, PartWriter, Rotation, Sample, worker_dir};
 use rand::RngExt;
 
 use crate::numeric::{resampler, s_to_ns};
+use crate::run::Run;
 
 /// Uniform shares in (0, 1].
 pub fn uniform(seed: u64, count: usize) -> Vec<f64> {
@@ -99,6 +100,11 @@ pub struct Simulated {
 impl Simulated {
     /// Lays out the phases and fills them with arrivals that take `response_ns` each.
     pub fn new(phases: &[PhasePlan], response_ns: i64) -> Self {
+        Self::seeded(phases, response_ns, 7)
+    }
+
+    /// The same with arrivals of another seed.
+    pub fn seeded(phases: &[PhasePlan], response_ns: i64, seed: u64) -> Self {
         let mut run = Self {
             manifest: manifest(phases),
             rows: Vec::new(),
@@ -107,7 +113,7 @@ impl Simulated {
         };
         for (code, plan) in phases.iter().enumerate() {
             let start_ns = run.manifest.streams[0].phases[code].start_ns;
-            for instant in instants(plan, 7 + code as u64) {
+            for instant in instants(plan, 1_000 * seed + code as u64) {
                 let seq = run.rows.len() as u64;
                 run.rows.push(sample(seq, start_ns + instant, code as u16, response_ns));
             }
@@ -196,6 +202,13 @@ impl Simulated {
             writer.append(&batch, 0).unwrap();
         }
     }
+}
+
+/// Writes a run into a folder of its own and reads it back.
+pub fn open(simulated: &Simulated) -> Run {
+    let dir = tempfile::tempdir().unwrap();
+    simulated.write(dir.path());
+    Run::open(dir.path()).unwrap()
 }
 
 /// An objective over everything measured.
