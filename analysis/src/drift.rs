@@ -21,9 +21,7 @@ use openload_contract::summary::{Drift, DriftShape, Interval};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::numeric::{autocorrelation, mean, median, robust_sd, variance};
-use crate::trend::{
-    Line, MannKendall, RESAMPLES, corrected_carry, slope_interval, trend_p_value,
-};
+use crate::trend::{Line, MannKendall, RESAMPLES, corrected_carry, slope_interval, trend_p_value};
 
 /// Fewer windows cannot tell drift from noise.
 pub const WINDOWS_MIN: usize = 30;
@@ -89,7 +87,8 @@ pub fn insufficient(windows: usize, window_s: f64, why: &str) -> Drift {
 pub fn drift(series: &Series, random: &mut Xoshiro256PlusPlus) -> Drift {
     let windows = series.values.len();
     if windows < WINDOWS_MIN {
-        let why = format!("{windows} windows of {:.1} s, {WINDOWS_MIN} are needed", series.window_s);
+        let why =
+            format!("{windows} windows of {:.1} s, {WINDOWS_MIN} are needed", series.window_s);
         return insufficient(windows, series.window_s, &why);
     }
     let p_value = trend_p_value(&series.times_s, &series.values, RESAMPLES, random);
@@ -161,7 +160,9 @@ impl Trend {
         let center = median(self.residuals.clone()).unwrap_or(0.0);
         let noise = robust_sd(&self.residuals, center) / 1.4826;
         let is_visible = (self.line.slope * series.length_s).abs() > noise;
-        is_sure && is_visible && is_large(series.threshold, self.line.start, self.line.slope * DAY_S)
+        is_sure
+            && is_visible
+            && is_large(series.threshold, self.line.start, self.line.slope * DAY_S)
     }
 
     fn conclusion(&self, series: &Series, cycle: Option<usize>) -> (DriftShape, String) {
@@ -182,7 +183,13 @@ impl Trend {
             return (DriftShape::Cycle, format!("cycle of {period_s:.0} s"));
         }
         if !halves_agree(series, self.line.slope) {
-            return (DriftShape::None, format!("none (Δ24 CI {}; the halves of the run disagree)", self.interval_text(series)));
+            return (
+                DriftShape::None,
+                format!(
+                    "none (Δ24 CI {}; the halves of the run disagree)",
+                    self.interval_text(series)
+                ),
+            );
         }
         let doubt = if period_s.is_some() {
             format!("drift or a cycle longer than {:.0} s: ", series.length_s / 3.0)
@@ -198,7 +205,8 @@ impl Trend {
             .map(|lag| autocorrelation(&self.residuals, lag))
             .collect();
         let lags = CYCLE_LAG_MIN..at.len().saturating_sub(1);
-        let peaks = lags.filter(|&lag| at[lag] > CYCLE_PEAK && at[lag] >= at[lag - 1] && at[lag] > at[lag + 1]);
+        let peaks = lags
+            .filter(|&lag| at[lag] > CYCLE_PEAK && at[lag] >= at[lag - 1] && at[lag] > at[lag + 1]);
         peaks.max_by(|&a, &b| at[a].total_cmp(&at[b]))
     }
 
@@ -458,8 +466,10 @@ mod tests {
     fn correlated_noise_is_not_drift() {
         let alarms = (0..60).filter(|&seed| {
             let mut series = series(|_| 0.0, 0.0, 1);
-            series.values =
-                autoregressive(seed, 120, 0.6).into_iter().map(|noise| 10.0 + 0.5 * noise).collect();
+            series.values = autoregressive(seed, 120, 0.6)
+                .into_iter()
+                .map(|noise| 10.0 + 0.5 * noise)
+                .collect();
             let drift = drift_fast(&series, seed);
             !matches!(drift, DriftShape::None | DriftShape::Cycle)
         });
@@ -488,7 +498,15 @@ mod tests {
 
     #[test]
     fn change_points_are_where_the_level_changes() {
-        let level = |t: usize| if t < 40 { 0.0 } else if t < 80 { 50.0 } else { 20.0 };
+        let level = |t: usize| {
+            if t < 40 {
+                0.0
+            } else if t < 80 {
+                50.0
+            } else {
+                20.0
+            }
+        };
         let noises = normal(9, 120);
         let values: Vec<f64> = (0..120).map(|t| level(t) + noises[t]).collect();
         assert_eq!(change_points(&ranks(&values)), [40, 80]);

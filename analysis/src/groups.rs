@@ -44,12 +44,18 @@ pub fn groups(run: &Run) -> Result<Groups, Error> {
     );
     for (stream, phase) in run.phases().filter(|(_, phase)| phase.role.is_measured()) {
         // A phase that saw no arrival is a result too.
-        by_phase.entry(run.phase_key(stream, &phase.name)).or_insert_with(|| table.summarise(&[], 0.0));
+        by_phase
+            .entry(run.phase_key(stream, &phase.name))
+            .or_insert_with(|| table.summarise(&[], 0.0));
     }
     Ok(Groups {
         all: all.remove("").unwrap_or_else(|| table.summarise(&[], measured_s)),
         by_phase,
-        by_scenario: table.by(|kind| kind.scenario.clone(), |kind| kind.is_measured, |_| measured_s),
+        by_scenario: table.by(
+            |kind| kind.scenario.clone(),
+            |kind| kind.is_measured,
+            |_| measured_s,
+        ),
         by_request: table.by(|kind| kind.request.clone(), |kind| kind.is_measured, |_| measured_s),
     })
 }
@@ -162,8 +168,7 @@ impl Table<'_> {
     }
 
     fn counts(&self, rows: &[u32]) -> RequestCounts {
-        let mut counts =
-            RequestCounts { intended: rows.len() as u64, ..RequestCounts::default() };
+        let mut counts = RequestCounts { intended: rows.len() as u64, ..RequestCounts::default() };
         for &row in rows {
             let outcome = self.columns.kind(row as usize).outcome;
             counts.sent += u64::from(self.columns.sent_ns(row as usize).is_some());

@@ -395,8 +395,7 @@ fn required<'a, T: ArrowPrimitiveType>(
 
 fn empty_frame() -> Result<DataFrame, Error> {
     let mut columns = vec![UInt64Chunked::from_vec("seq".into(), Vec::new()).into_column()];
-    let times =
-        ["intended_ns", "lag_ns", "response_ns", "connect_ns", "sent_ns", "ttfb_ns"];
+    let times = ["intended_ns", "lag_ns", "response_ns", "connect_ns", "sent_ns", "ttfb_ns"];
     for name in times {
         columns.push(Int64Chunked::from_vec(name.into(), Vec::new()).into_column());
     }

@@ -360,7 +360,12 @@ mod tests {
     }
 
     /// Share of replications whose interval covers the true quantile.
-    fn coverage(replications: u64, truth: f64, level: f64, sample: impl Fn(u64) -> Vec<i64>) -> f64 {
+    fn coverage(
+        replications: u64,
+        truth: f64,
+        level: f64,
+        sample: impl Fn(u64) -> Vec<i64>,
+    ) -> f64 {
         let covered = (0..replications).filter(|&seed| {
             let estimate = Distribution::new(sample(seed)).estimate(level);
             estimate.low.is_none_or(|low| low as f64 <= truth)

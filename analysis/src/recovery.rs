@@ -242,7 +242,8 @@ impl View<'_> {
         let windows = self.windows(spike, window_ns, &backlog);
         let is_baseline = |window: &&Window| {
             let spans = &mut spike.baseline.iter();
-            spans.any(|&(start, end)| window.start_ns >= start && window.start_ns + window_ns <= end)
+            spans
+                .any(|&(start, end)| window.start_ns >= start && window.start_ns + window_ns <= end)
         };
         let baseline: Vec<Window> = windows.iter().filter(is_baseline).copied().collect();
         let band = match Band::around(&baseline) {
@@ -322,8 +323,9 @@ impl View<'_> {
         let first_ns = spike.baseline.first().map_or(spike.start_ns, |span| span.0);
         let rows = self.between(first_ns, spike.horizon_ns).iter().map(|&row| row as usize);
         let rows = rows.filter(|&row| self.columns.kind(row).outcome != Outcome::Dropped);
-        let (mut starts, mut ends): (Vec<i64>, Vec<i64>) =
-            rows.map(|row| (self.columns.dispatched_at(row), self.columns.finished_at(row))).unzip();
+        let (mut starts, mut ends): (Vec<i64>, Vec<i64>) = rows
+            .map(|row| (self.columns.dispatched_at(row), self.columns.finished_at(row)))
+            .unzip();
         starts.sort_unstable();
         ends.sort_unstable();
         Backlog { starts, ends }

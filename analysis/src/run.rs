@@ -5,9 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use openload_contract::monitor::{self, Vitals};
-use openload_contract::{
-    Manifest, PhaseRecord, RateLaw, RunStatus, is_readable_version, manifest,
-};
+use openload_contract::{Manifest, PhaseRecord, RateLaw, RunStatus, is_readable_version, manifest};
 use openload_samples::{Recovered, read_parts, recover};
 
 use crate::Error;
@@ -39,8 +37,7 @@ impl Run {
     pub fn open(run_dir: &Path) -> Result<Self, Error> {
         let mut manifest = read_manifest(run_dir)?;
         let recovered = recover(run_dir)?;
-        let was_killed =
-            manifest.status == RunStatus::Running && recovered.still_written == 0;
+        let was_killed = manifest.status == RunStatus::Running && recovered.still_written == 0;
         if was_killed {
             manifest.status = RunStatus::Interrupted;
         }
@@ -52,18 +49,15 @@ impl Run {
 
     /// Every phase with the name of its stream.
     pub fn phases(&self) -> impl Iterator<Item = (&str, &PhaseRecord)> {
-        self.manifest.streams.iter().flat_map(|stream| {
-            stream.phases.iter().map(move |phase| (stream.name.as_str(), phase))
-        })
+        self.manifest
+            .streams
+            .iter()
+            .flat_map(|stream| stream.phases.iter().map(move |phase| (stream.name.as_str(), phase)))
     }
 
     /// Key of a phase in tables: `stream/phase` when there is more than one stream.
     pub fn phase_key(&self, stream: &str, phase: &str) -> String {
-        if self.manifest.streams.len() > 1 {
-            format!("{stream}/{phase}")
-        } else {
-            phase.to_owned()
-        }
+        if self.manifest.streams.len() > 1 { format!("{stream}/{phase}") } else { phase.to_owned() }
     }
 
     /// The stretch of a phase that was run; empty when the run ended before it.

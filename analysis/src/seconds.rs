@@ -93,14 +93,19 @@ fn by_second(run: &Run) -> Result<DataFrame, Error> {
     ];
     for (name, column, level, ..) in TIMES {
         let values = source(column);
-        let value =
-            if level < 1.0 { values.quantile(lit(level), QuantileMethod::Equiprobable) } else { values.max() };
+        let value = if level < 1.0 {
+            values.quantile(lit(level), QuantileMethod::Equiprobable)
+        } else {
+            values.max()
+        };
         // Quantiles come as f64, which holds every duration below 104 days to the nanosecond.
         wanted.push(value.cast(DataType::Int64).alias(name));
     }
-    let second = col("intended_ns").floor_div(lit(SECOND_NS)).alias("t_s");
-    let query = run.samples.frame().clone().lazy().group_by([second]).agg(wanted);
-    Ok(query.collect()?)
+    let intended_ns = run.samples.columns()?.intended_ns;
+    let seconds = intended_ns.iter().map(|&intended_ns| intended_ns / SECOND_NS).collect();
+    let mut frame = run.samples.frame().clone();
+    frame.with_column(Int64Chunked::from_vec("t_s".into(), seconds).into_column())?;
+    Ok(frame.lazy().group_by([col("t_s")]).agg(wanted).collect()?)
 }
 
 /// A test of a kind code, as an expression.
@@ -113,8 +118,11 @@ impl CodeTest for Expr {
     fn is_in_codes(self, run: &Run, holds: impl Fn(Outcome) -> bool) -> Expr {
         // Codes are dense and few: the test is a chain of ranges, most often of one.
         let kinds = run.samples.kinds();
-        let codes: Vec<u32> =
-            (0..).zip(kinds).filter(|(_, kind)| holds(kind.outcome)).map(|(code, _)| code).collect();
+        let codes: Vec<u32> = (0..)
+            .zip(kinds)
+            .filter(|(_, kind)| holds(kind.outcome))
+            .map(|(code, _)| code)
+            .collect();
         let ranges = codes.chunk_by(|a, b| a + 1 == *b).filter_map(|run| {
             let (&first, &last) = (run.first()?, run.last()?);
             Some(self.clone().gt_eq(lit(first)).and(self.clone().lt_eq(lit(last))))

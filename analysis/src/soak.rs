@@ -35,9 +35,8 @@ pub fn drifts(run: &Run, limits: &[i64]) -> Result<BTreeMap<String, Drift>, Erro
     let windows = Windows::of(run, columns, stretch, &stretch.scope());
     let width_s = windows.width_s;
     let relative = Threshold::Relative;
-    let ratio = |count: usize, rows: &[u32]| {
-        (!rows.is_empty()).then(|| count as f64 / rows.len() as f64)
-    };
+    let ratio =
+        |count: usize, rows: &[u32]| (!rows.is_empty()).then(|| count as f64 / rows.len() as f64);
     let count = |rows: &[u32], holds: &dyn Fn(usize) -> bool| {
         rows.iter().filter(|&&row| holds(row as usize)).count()
     };
@@ -74,7 +73,12 @@ pub fn response_drift(
     let Some(stretch) = Stretch::longest_in(run, scope) else {
         return insufficient(0, 0.0, "no phase to search");
     };
-    let windows = Windows::of(run, columns, stretch, &Scope { stream: Some(stretch.stream), phase: Some(&stretch.phase.name), ..*scope });
+    let windows = Windows::of(
+        run,
+        columns,
+        stretch,
+        &Scope { stream: Some(stretch.stream), phase: Some(&stretch.phase.name), ..*scope },
+    );
     let name = format!("response p{level}");
     windows.drift(run, &name, Threshold::Relative(threshold), &|rows| {
         response_ms(columns, rows, level)
@@ -94,7 +98,8 @@ pub fn memory_drift(run: &Run, threshold: f64) -> Option<Drift> {
     let windows = (end_ns - start_ns) / width_ns;
     let values = (0..windows).map(|index| {
         let from_ns = start_ns + index * width_ns;
-        let inside = readings.iter().filter(|(t_ns, _)| (from_ns..from_ns + width_ns).contains(t_ns));
+        let inside =
+            readings.iter().filter(|(t_ns, _)| (from_ns..from_ns + width_ns).contains(t_ns));
         let inside: Vec<f64> = inside.map(|&(_, bytes)| bytes).collect();
         (!inside.is_empty()).then(|| mean(&inside))
     });
@@ -145,11 +150,8 @@ impl<'a> Stretch<'a> {
 fn window_ns(run: &Run, length_ns: i64, rows: usize) -> i64 {
     let settings = &run.manifest.analysis;
     let length_s = ns_to_s(length_ns);
-    let sampled_s = if rows > 0 {
-        settings.drift_window_samples as f64 * length_s / rows as f64
-    } else {
-        0.0
-    };
+    let sampled_s =
+        if rows > 0 { settings.drift_window_samples as f64 * length_s / rows as f64 } else { 0.0 };
     let aim_s = length_s / WINDOWS_AIM as f64;
     s_to_ns(aim_s.max(settings.drift_window_s).max(sampled_s)).max(1)
 }

@@ -105,12 +105,8 @@ impl Simulated {
 
     /// The same with arrivals of another seed.
     pub fn seeded(phases: &[PhasePlan], response_ns: i64, seed: u64) -> Self {
-        let mut run = Self {
-            manifest: manifest(phases),
-            rows: Vec::new(),
-            vitals: Vec::new(),
-            workers: 2,
-        };
+        let mut run =
+            Self { manifest: manifest(phases), rows: Vec::new(), vitals: Vec::new(), workers: 2 };
         for (code, plan) in phases.iter().enumerate() {
             let start_ns = run.manifest.streams[0].phases[code].start_ns;
             for instant in instants(plan, 1_000 * seed + code as u64) {
@@ -193,7 +189,8 @@ impl Simulated {
         let phases = &self.manifest.streams[0].phases;
         let phases: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
         let names = Names::new(&["main"], &phases, &["browse", "buy"], &["get", "post"]);
-        let rows = self.rows.iter().filter(|row| row.seq % u64::from(self.workers) == u64::from(worker));
+        let rows =
+            self.rows.iter().filter(|row| row.seq % u64::from(self.workers) == u64::from(worker));
         let rows: Vec<&Sample> = rows.collect();
         for chunk_rows in rows.chunks(8_192) {
             let mut chunk = Chunk::with_capacity(chunk_rows.len());
@@ -306,10 +303,7 @@ fn manifest(phases: &[PhasePlan]) -> Manifest {
         profile: serde_json::Value::Null,
         profile_sha256: String::new(),
         streams: vec![StreamRecord { name: "main".to_owned(), phases }],
-        scenarios: vec![
-            scenario("browse", 9.0, "get"),
-            scenario("buy", 1.0, "post"),
-        ],
+        scenarios: vec![scenario("browse", 9.0, "get"), scenario("buy", 1.0, "post")],
         objectives: Vec::new(),
         analysis: AnalysisSettings::default(),
         lanes: openload_contract::LANES,

@@ -82,8 +82,7 @@ impl MannKendall {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let weight = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
-        let ties: f64 =
-            sorted.chunk_by(|a, b| a == b).map(|tied| weight(tied.len() as f64)).sum();
+        let ties: f64 = sorted.chunk_by(|a, b| a == b).map(|tied| weight(tied.len() as f64)).sum();
         let variance = (weight(n) - ties) / 18.0;
         let corrected = (score - score.signum()) as f64;
         let z = if variance > 0.0 { corrected / variance.sqrt() } else { 0.0 };
@@ -143,9 +142,8 @@ pub fn trend_p_value(
     let line = Line::fit(times, values).unwrap_or(Line { start: 0.0, slope: 0.0 });
     let carry = corrected_carry(&line.residuals(times, values));
     let p_value = |as_extreme: usize| (as_extreme + 1) as f64 / (resamples + 1) as f64;
-    let permuted = (0..resamples)
-        .filter(|_| score(&permute_blocks(values, random)).abs() >= observed)
-        .count();
+    let permuted =
+        (0..resamples).filter(|_| score(&permute_blocks(values, random)).abs() >= observed).count();
     let simulated = (0..resamples)
         .filter(|_| score(&simulate_ar1(values.len(), carry, random)).abs() >= observed)
         .count();
@@ -232,8 +230,7 @@ mod tests {
         let values: Vec<f64> = times.iter().map(|t| 2.0 + 0.01 * t).collect();
         let line = Line::fit(&times, &values).unwrap();
         let residuals = line.residuals(&times, &values);
-        let (low, high) =
-            slope_interval(&times, line, &residuals, 199, &mut resampler(1, "test"));
+        let (low, high) = slope_interval(&times, line, &residuals, 199, &mut resampler(1, "test"));
         for slope in [line.slope, low, high] {
             assert!((slope - 0.01).abs() < 1e-12, "{slope}");
         }

@@ -20,9 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openload_contract::summary::{Check, CheckLevel, Fit, Validity};
-use openload_contract::{
-    AnalysisSettings, ArrivalKind, Metric, Outcome, PhaseRecord, RateCurve,
-};
+use openload_contract::{AnalysisSettings, ArrivalKind, Metric, Outcome, PhaseRecord, RateCurve};
 
 use crate::Error;
 use crate::decompose::quantile_of;
@@ -183,11 +181,7 @@ pub fn percent(level: f64) -> String {
     format!("{}", crate::numeric::rounded(level * 100.0, 1e-6) as f32)
 }
 
-fn schedule_lag(
-    settings: &AnalysisSettings,
-    columns: Columns<'_>,
-    phases: &[PhaseRows],
-) -> Check {
+fn schedule_lag(settings: &AnalysisSettings, columns: Columns<'_>, phases: &[PhaseRows]) -> Check {
     let findings = phases.iter().map(|phase| {
         let lag_ns = |row: usize| columns.lag_ns[row];
         let quantile = |level| quantile_of(&phase.rows, level, lag_ns).unwrap_or(0);
@@ -218,11 +212,7 @@ fn schedule_lag(
     worst("schedule_lag", findings)
 }
 
-fn dispatch_gap(
-    settings: &AnalysisSettings,
-    columns: Columns<'_>,
-    phases: &[PhaseRows],
-) -> Check {
+fn dispatch_gap(settings: &AnalysisSettings, columns: Columns<'_>, phases: &[PhaseRows]) -> Check {
     let findings = phases.iter().filter_map(|phase| {
         let latest = phase.rows.iter().max_by_key(|&&row| columns.lag_ns[row as usize])?;
         let gap_ns = columns.lag_ns[*latest as usize];
@@ -256,8 +246,7 @@ impl SentRate {
                 *count += 1;
             }
         };
-        let mask =
-            columns.mask(|kind| kind.is_measured && kind.outcome != Outcome::Dropped);
+        let mask = columns.mask(|kind| kind.is_measured && kind.outcome != Outcome::Dropped);
         for row in columns.rows(&mask).into_iter().map(|row| row as usize) {
             bump(&mut intended, columns.intended_ns[row]);
             // Sent but for the wait for a connection, which is not the generator's.
@@ -279,8 +268,7 @@ impl SentRate {
             return check("sent_rate", CheckLevel::Skipped, detail);
         }
         let share = self.off.len() as f64 / self.judged as f64;
-        let level =
-            if share > WINDOWS_OFF_SHARE { CheckLevel::Invalid } else { CheckLevel::Ok };
+        let level = if share > WINDOWS_OFF_SHARE { CheckLevel::Invalid } else { CheckLevel::Ok };
         let detail = format!(
             "in {} of {} seconds, sent differs from intended by more than {} % (limit {} % of \
              the seconds)",

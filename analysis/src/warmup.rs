@@ -52,7 +52,10 @@ mod tests {
     /// 1 + 5·e^(−t/10) + AR(1) with φ = .5 and innovations of standard deviation .3.
     fn settling(seed: u64) -> Vec<f64> {
         let noise = autoregressive(seed, 300, 0.5);
-        (0..).zip(noise).map(|(t, noise)| 1.0 + 5.0 * (-f64::from(t) / 10.0).exp() + 0.3 * noise).collect()
+        (0..)
+            .zip(noise)
+            .map(|(t, noise)| 1.0 + 5.0 * (-f64::from(t) / 10.0).exp() + 0.3 * noise)
+            .collect()
     }
 
     #[test]
