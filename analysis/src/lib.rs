@@ -1,3 +1,141 @@
-//! Reads a run directory and says what its samples mean.
+//! What the samples of a run mean.
+//!
+//! The analysis reads a run directory and nothing else: the manifest, the sample files, the
+//! generator's vital signs. [`analyze`] turns them into an [`Analysis`]: the summary with its
+//! verdict, and the run second by second. It is a pure function of the directory: the same
+//! files give the same answer each time and whatever the order of parts and rows in them;
+//! resampling is seeded from the manifest.
+//!
+//! ```text
+//! run.json ─┐                    ┌─ quantile, groups, seconds, decompose ─┐
+//! samples/ ─┼─ run, load (frame) ┼─ validity (law), warmup                ┼─ objectives ─ verdict
+//! monitor ──┘                    └─ drift (soak, trend), recovery         ┘   warnings
+//! ```
+//!
+//! Rows are read column by column into one polars frame in the order of the timeline
+//! ([`load`]); statistics are functions from slices of it to values, one module each, with the
+//! formula and its source at the top. A value that the samples do not support is absent, never
+//! a guess.
+//!
+//! The crate must not know the generator (clocks, HTTP, schedules) or terminals.
 
+pub mod decompose;
+pub mod drift;
+mod error;
+pub mod groups;
+pub mod law;
+pub mod load;
+pub mod numeric;
+pub mod objectives;
 pub mod output;
+pub mod quantile;
+pub mod recovery;
+pub mod run;
+pub mod seconds;
+pub mod soak;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod trend;
+pub mod validity;
+pub mod verdict;
+pub mod vitals;
+pub mod warmup;
+pub mod warnings;
+
+use std::path::Path;
+
+use openload_contract::summary::{RunFacts, SecondRow};
+use openload_contract::{ArrivalKind, Manifest, SCHEMA_VERSION, Summary};
+use openload_samples::Recovered;
+
+pub use error::Error;
+pub use run::Run;
+
+use crate::numeric::{SECOND_NS, ns_to_s};
+
+/// What a run comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Analysis {
+    /// Everything that `summary.json` holds.
+    pub summary: Summary,
+    /// The run second by second: `timeseries.csv`.
+    pub seconds: Vec<SecondRow>,
+    /// The manifest; its status is `interrupted` when the run was killed.
+    pub manifest: Manifest,
+    /// What was found in journals.
+    pub recovered: Recovered,
+}
+
+/// Analyses a run directory; journals that a killed run left become parts first.
+///
+/// # Errors
+/// When the directory is not one of a run, or a file cannot be read.
+pub fn analyze(run_dir: &Path) -> Result<Analysis, Error> {
+    let run = Run::open(run_dir)?;
+    let seconds = seconds::seconds(&run)?;
+    let summary = summary(&run, &seconds)?;
+    Ok(Analysis { summary, seconds, manifest: run.manifest, recovered: run.recovered })
+}
+
+fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
+    let columns = run.samples.columns()?;
+    let limits = groups::good_limits(&run.manifest.objectives, columns);
+    let groups = groups::groups(run)?;
+    let validity = validity::validity(run)?;
+    let recovery = recovery::recoveries(run, &limits)?;
+    let objectives = objectives::judge(run, &recovery)?;
+    let (verdict, reasons) = verdict::verdict(&validity, &objectives);
+    Ok(Summary {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        run: run_facts(run)?,
+        verdict,
+        reasons,
+        warnings: warnings::warnings(run, &validity, &objectives, seconds),
+        all: groups.all,
+        by_phase: groups.by_phase,
+        by_scenario: groups.by_scenario,
+        by_request: groups.by_request,
+        recovery,
+        drift: soak::drifts(run, &limits)?,
+        capacity: None,
+        validity,
+        tail: decompose::tail_blame(columns),
+        objectives,
+        settings: run.manifest.analysis.clone(),
+    })
+}
+
+fn run_facts(run: &Run) -> Result<RunFacts, Error> {
+    let manifest = &run.manifest;
+    let columns = run.samples.columns()?;
+    let last_ns = (0..columns.len()).map(|row| columns.finished_at(row)).max();
+    let mut arrival: Vec<String> =
+        run.phases().map(|(_, phase)| arrival_name(phase.arrival).to_owned()).collect();
+    arrival.sort();
+    arrival.dedup();
+    let host = &manifest.host;
+    Ok(RunFacts {
+        id: manifest.run_id.clone(),
+        name: manifest.name.clone(),
+        target: manifest.target.clone(),
+        seed: manifest.seed,
+        start_unix_ns: manifest.start_unix_ns,
+        planned_s: manifest.planned_end_ns() as f64 / SECOND_NS as f64,
+        duration_s: last_ns.map_or(0.0, ns_to_s),
+        status: manifest.status,
+        gen_version: manifest.gen_version.clone(),
+        profile_sha256: manifest.profile_sha256.clone(),
+        arrival,
+        host: format!("{} {} ({} cores)", host.os, host.arch, host.cores),
+    })
+}
+
+fn arrival_name(kind: ArrivalKind) -> &'static str {
+    match kind {
+        ArrivalKind::Poisson => "poisson",
+        ArrivalKind::Constant => "constant",
+        ArrivalKind::Uniform => "uniform",
+    }
+}

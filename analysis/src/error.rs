@@ -1,0 +1,79 @@
+//! What can keep a run directory from being analysed.
+
+use std::io;
+use std::path::PathBuf;
+
+use openload_contract::SCHEMA_VERSION;
+use polars::error::PolarsError;
+use thiserror::Error;
+
+/// A run directory could not be analysed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// There is no manifest.
+    #[error(
+        "{}: cannot be read ({source}); give the directory of a run, the one that holds run.json",
+        path.display()
+    )]
+    NoManifest {
+        /// Where the manifest should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The manifest is not one.
+    #[error("{}: not a manifest of a run ({source}); restore the file as `gen` wrote it", path.display())]
+    BadManifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it, and where.
+        source: serde_json::Error,
+    },
+    /// The run was written by another major version.
+    #[error(
+        "{}: schema version {found:?}, but this `gen` reads {SCHEMA_VERSION} and other minor \
+         versions of it; analyse the run with the version of `gen` that made it",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+    },
+    /// The monitor's file is there and cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A sample file could not be read.
+    #[error(transparent)]
+    Samples(#[from] openload_samples::Error),
+    /// A row ended in a way this version does not know.
+    #[error(
+        "the samples hold the outcome {found:?}, which this `gen` does not know; analyse the run \
+         with the version of `gen` that made it"
+    )]
+    UnknownOutcome {
+        /// The name in the file.
+        found: String,
+    },
+    /// A column of a batch is not what its schema promises.
+    #[error("a batch of samples has no usable column `{column}`")]
+    Column {
+        /// Name of the column.
+        column: &'static str,
+    },
+    /// More rows than a row number can count.
+    #[error("more than {max} rows; analyse the shards of the run one by one")]
+    TooManyRows {
+        /// The bound.
+        max: u32,
+    },
+    /// The data frame engine refused.
+    #[error("data frame: {0}")]
+    Frame(#[from] PolarsError),
+}

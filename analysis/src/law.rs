@@ -1,0 +1,293 @@
+//! Do arrivals follow the law they were drawn from?
+//!
+//! **Time rescaling.** With the known rate, `τ_i = Λ(t_i)` turns any non-homogeneous Poisson
+//! process into one of rate 1 (Brown et al. 2002): gaps of τ are Exp(1), and given their number
+//! the τ are uniform on `[0, Λ(T)]`. Four tests look at different ways to be wrong:
+//!
+//! | test | statistic | finds |
+//! |---|---|---|
+//! | uniform | Kolmogorov–Smirnov distance of `τ/Λ(T)` from U(0, 1) | a rate of the wrong shape |
+//! | gaps | Kolmogorov–Smirnov distance of gaps from Exp(1) | another law, trains of constant pace |
+//! | dependence | lag-1 correlation of gaps, `r·√n` | clumps |
+//! | count | `(N − Λ(T)) / √Λ(T)` | a rate that is too high or too low |
+//!
+//! The smallest p-value, times the number of tests, is the answer (Bonferroni). The rate is
+//! known and not estimated, so the Kolmogorov–Smirnov p-values need no Lilliefors correction.
+//!
+//! Constant pacing has no chance in it: arrival k lies where Λ reaches k plus a fixed offset,
+//! which is checked to the nanosecond.
+
+use openload_contract::RateCurve;
+
+use crate::numeric::{autocorrelation, normal_two_sided, ns_to_s};
+
+/// Fewer arrivals than this leave the approximations of the p-values too rough for 10⁻⁴.
+const ARRIVALS_MIN: usize = 50;
+
+/// p-values of the four tests; small ones mean that the arrivals do not follow their law.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PoissonFit {
+    /// Of the shape of the rate.
+    pub uniform: f64,
+    /// Of the law of the gaps.
+    pub gaps: f64,
+    /// Of independence.
+    pub dependence: f64,
+    /// Of the number of arrivals.
+    pub count: f64,
+}
+
+impl PoissonFit {
+    /// Smallest p-value, corrected for there being four.
+    pub fn p_value(&self) -> f64 {
+        let smallest = self.uniform.min(self.gaps).min(self.dependence).min(self.count);
+        (4.0 * smallest).min(1.0)
+    }
+}
+
+/// A stretch of a phase and the instants in it, seen through the integral of the rate.
+#[derive(Debug, Clone)]
+pub struct Rescaled {
+    /// `Λ(t_i)`, ascending.
+    areas: Vec<f64>,
+    /// `Λ(T)`.
+    total: f64,
+}
+
+impl Rescaled {
+    /// Rescales ascending instants, ns since the phase began; `share` is the part of the
+    /// phase's lanes that they come from, `length_ns` how much of the phase was run.
+    pub fn new(instants_ns: &[i64], curve: &RateCurve, share: f64, length_ns: i64) -> Self {
+        let areas = instants_ns.iter().map(|&ns| share * curve.expected(ns_to_s(ns))).collect();
+        Self { areas, total: share * curve.expected(ns_to_s(length_ns)) }
+    }
+
+    /// Tells whether there are enough arrivals to judge.
+    pub fn is_enough(&self) -> bool {
+        self.areas.len() >= ARRIVALS_MIN && self.total > 0.0
+    }
+
+    /// Tests the instants against a Poisson process.
+    pub fn poisson_fit(&self) -> PoissonFit {
+        let gaps = self.gaps();
+        let count = gaps.len();
+        let root = (count as f64).sqrt();
+        let dependence = normal_two_sided(autocorrelation(&gaps, 1) * root);
+        let gaps = self.gaps_distance(gaps);
+        let uniform = distance(&self.areas, |area| area / self.total);
+        PoissonFit {
+            uniform: kolmogorov(uniform, count),
+            gaps: kolmogorov(gaps, count),
+            dependence,
+            count: normal_two_sided((count as f64 - self.total) / self.total.sqrt()),
+        }
+    }
+
+    /// Tests the gaps against U(0, 2), the law of `uniform` arrivals; returns a p-value.
+    pub fn uniform_gaps_fit(&self) -> f64 {
+        // Where the first gap begins is the phase's business.
+        let mut gaps: Vec<f64> = self.gaps().split_off(1);
+        gaps.sort_unstable_by(f64::total_cmp);
+        kolmogorov(distance(&gaps, |gap| (gap / 2.0).clamp(0.0, 1.0)), gaps.len())
+    }
+
+    /// Distance of the gaps from Exp(1): how far a process is from a Poisson one.
+    pub fn exponential_distance(&self) -> f64 {
+        self.gaps_distance(self.gaps())
+    }
+
+    fn gaps_distance(&self, mut gaps: Vec<f64>) -> f64 {
+        gaps.sort_unstable_by(f64::total_cmp);
+        distance(&gaps, |gap| -(-gap).exp_m1())
+    }
+
+    fn gaps(&self) -> Vec<f64> {
+        let before = std::iter::once(0.0).chain(self.areas.iter().copied());
+        self.areas.iter().zip(before).map(|(area, before)| area - before).collect()
+    }
+}
+
+/// Finds the first of ascending instants that is not where constant pacing puts it.
+///
+/// Whole runs hold every arrival; a shard holds some of them, so only the pace is checked.
+pub fn off_pace(instants_ns: &[i64], curve: &RateCurve, is_whole: bool) -> Option<usize> {
+    let first = curve.expected(ns_to_s(*instants_ns.first()?));
+    let mut before = -1.0;
+    instants_ns.iter().position(|&instant_ns| {
+        let instant_s = ns_to_s(instant_ns);
+        let steps = curve.expected(instant_s) - first;
+        let number = steps.round();
+        // Half a nanosecond of rounding at both ends, and the last bits of the integral.
+        let tolerance = 2e-9 * curve.rate(instant_s).max(curve.rate(instant_s - 2e-9)) + 1e-6;
+        let is_next = if is_whole { number == before + 1.0 } else { number > before };
+        before = number;
+        !is_next || (steps - number).abs() > tolerance
+    })
+}
+
+/// Kolmogorov–Smirnov distance of ascending values from a law given by its distribution.
+pub fn distance(sorted: &[f64], law: impl Fn(f64) -> f64) -> f64 {
+    let count = sorted.len() as f64;
+    let gaps = (0..).zip(sorted).map(|(index, &value)| {
+        let expected = law(value);
+        let below = f64::from(index) / count;
+        (expected - below).max(below + 1.0 / count - expected)
+    });
+    gaps.fold(0.0, f64::max)
+}
+
+/// p-value of a Kolmogorov–Smirnov distance among `count` values (Stephens 1970).
+pub fn kolmogorov(distance: f64, count: usize) -> f64 {
+    let root = (count as f64).sqrt();
+    let scaled = (root + 0.12 + 0.11 / root) * distance;
+    if scaled < 0.2 {
+        return 1.0;
+    }
+    let terms = (1..=100).map(|k: i32| {
+        let sign = if k % 2 == 1 { 1.0 } else { -1.0 };
+        sign * (-2.0 * f64::from(k * k) * scaled * scaled).exp()
+    });
+    (2.0 * terms.sum::<f64>()).clamp(0.0, 1.0)
+}
+
+/// Index of dispersion of counts: variance over mean of the number of instants per window.
+pub fn dispersion(instants_ns: impl Iterator<Item = i64>, window_ns: i64, end_ns: i64) -> f64 {
+    let Ok(windows) = usize::try_from(end_ns / window_ns) else { return 0.0 };
+    let mut counts = vec![0_u32; windows];
+    for instant in instants_ns {
+        let window = usize::try_from(instant / window_ns).ok();
+        if let Some(count) = window.and_then(|window| counts.get_mut(window)) {
+            *count += 1;
+        }
+    }
+    let total: f64 = counts.iter().copied().map(f64::from).sum();
+    let mean = total / (windows as f64).max(1.0);
+    if mean <= 0.0 || windows < 2 {
+        return 0.0;
+    }
+    let squares: f64 = counts.iter().map(|&count| (f64::from(count) - mean).powi(2)).sum();
+    squares / (windows - 1) as f64 / mean
+}
+
+#[cfg(test)]
+mod tests {
+    use openload_contract::RateLaw;
+
+    use super::*;
+    use crate::numeric::s_to_ns;
+    use crate::testing::{poisson, uniform};
+
+    const LENGTH_S: f64 = 60.0;
+    const RATE: f64 = 200.0;
+
+    fn curve(rate: f64) -> RateCurve {
+        RateCurve::new(&RateLaw::Constant { rate }, LENGTH_S)
+    }
+
+    fn rescaled(instants: &[i64]) -> Rescaled {
+        Rescaled::new(instants, &curve(RATE), 1.0, s_to_ns(LENGTH_S))
+    }
+
+    /// Share of 500 processes that a test rejects at 1 %.
+    fn rejected(make: impl Fn(u64) -> Vec<i64>, p_value: impl Fn(PoissonFit) -> f64) -> f64 {
+        let fits = (0..500).map(|seed| rescaled(&make(seed)).poisson_fit());
+        fits.filter(|&fit| p_value(fit) < 0.01).count() as f64 / 500.0
+    }
+
+    fn constant_rate(rate: f64) -> impl Fn(u64) -> Vec<i64> {
+        move |seed| poisson(seed, &RateLaw::Constant { rate }, LENGTH_S)
+    }
+
+    fn train(offset: f64, rate: f64) -> impl Iterator<Item = i64> {
+        (0..(LENGTH_S * rate) as u32).map(move |k| s_to_ns((f64::from(k) + offset) / rate))
+    }
+
+    #[test]
+    fn poisson_arrivals_are_rejected_as_often_as_promised() {
+        // Binomial(500, .01) exceeds 12 with probability .2 %.
+        let tests: [fn(PoissonFit) -> f64; 4] =
+            [|fit| fit.uniform, |fit| fit.gaps, |fit| fit.dependence, |fit| fit.count];
+        for p_value in tests {
+            assert!(rejected(constant_rate(RATE), p_value) <= 0.024);
+        }
+        assert!(rejected(constant_rate(RATE), |fit| fit.p_value()) <= 0.024);
+        let ramp = RateLaw::Ramp { from: 10.0, to: 300.0 };
+        let curve = RateCurve::new(&ramp, LENGTH_S);
+        let fits = (0..50).map(|seed| {
+            let instants = poisson(seed, &ramp, LENGTH_S);
+            Rescaled::new(&instants, &curve, 1.0, s_to_ns(LENGTH_S)).poisson_fit().p_value()
+        });
+        assert!(fits.filter(|&p| p < 0.01).count() <= 3);
+    }
+
+    #[test]
+    fn other_processes_are_found_by_their_gaps() {
+        let gaps = |fit: PoissonFit| fit.gaps;
+        let constant = |seed: u64| train(uniform(seed, 1)[0], RATE).collect();
+        let uniform_gaps = |seed: u64| {
+            let mut now = 0.0;
+            let gaps = uniform(seed, 12_000).into_iter();
+            let instants = gaps.map(|gap| {
+                now += 2.0 * gap / RATE;
+                s_to_ns(now)
+            });
+            instants.filter(|&instant| instant < s_to_ns(LENGTH_S)).collect()
+        };
+        let trains = |seed: u64| {
+            let offsets = uniform(seed, 64).into_iter();
+            let mut merged: Vec<i64> =
+                offsets.flat_map(|offset| train(offset, RATE / 64.0)).collect();
+            merged.sort_unstable();
+            merged
+        };
+        assert_eq!(rejected(constant, gaps), 1.0);
+        assert_eq!(rejected(uniform_gaps, gaps), 1.0);
+        assert!(rejected(trains, gaps) >= 0.9, "{}", rejected(trains, gaps));
+    }
+
+    #[test]
+    fn a_rate_that_is_five_percent_low_is_found_by_the_count() {
+        assert!(rejected(constant_rate(0.95 * RATE), |fit| fit.count) >= 0.97);
+    }
+
+    #[test]
+    fn gaps_of_a_uniform_renewal_process_fit_their_own_law_only() {
+        let mut now = 0.0;
+        let instants: Vec<i64> = uniform(3, 10_000)
+            .into_iter()
+            .map(|gap| {
+                now += 2.0 * gap / RATE;
+                s_to_ns(now)
+            })
+            .collect();
+        assert!(rescaled(&instants).uniform_gaps_fit() > 1e-3);
+        assert!(rescaled(&constant_rate(RATE)(3)).uniform_gaps_fit() < 1e-6);
+    }
+
+    #[test]
+    fn constant_pacing_is_checked_to_the_nanosecond() {
+        for law in [
+            RateLaw::Constant { rate: 333.3 },
+            RateLaw::Ramp { from: 1.0, to: 500.0 },
+            RateLaw::Spike { base: 20.0, peak: 900.0, at_s: 4.0, for_s: 1.0 },
+        ] {
+            let curve = RateCurve::new(&law, LENGTH_S);
+            let mut instants: Vec<i64> =
+                (0..).map_while(|k| curve.instant(f64::from(k))).map(s_to_ns).collect();
+            assert_eq!(off_pace(&instants, &curve, true), None, "{law:?}");
+            let sharded: Vec<i64> = instants.iter().copied().step_by(3).collect();
+            assert_eq!(off_pace(&sharded, &curve, false), None, "{law:?}");
+            assert_eq!(off_pace(&sharded, &curve, true), Some(1), "{law:?}");
+            instants[700] += 20_000;
+            assert_eq!(off_pace(&instants, &curve, true), Some(700), "{law:?}");
+        }
+    }
+
+    #[test]
+    fn dispersion_tells_poisson_from_constant() {
+        let poisson = constant_rate(RATE)(1);
+        let index = dispersion(poisson.into_iter(), 100_000_000, s_to_ns(LENGTH_S));
+        assert!((index - 1.0).abs() < 0.2, "{index}");
+        assert!(dispersion(train(0.5, RATE), 100_000_000, s_to_ns(LENGTH_S)) < 0.01);
+    }
+}

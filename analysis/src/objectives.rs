@@ -1,0 +1,555 @@
+//! Each objective with its measured value, and how sure the answer is.
+//!
+//! An objective is met by its point value; with `strict`, by its whole 95 % interval. A value
+//! that falls among failures is larger than any limit. A value that the samples do not support
+//! is not met, except for memory that cannot be read at all: nobody promised to read it.
+//!
+//! With a window, the objective must hold in every whole window that has the samples for it;
+//! the measured value is the worst one. `recovery_time` and `drift` look at the whole run.
+//!
+//! Shares (error rate, availability, drop rate) get Wilson's interval with the effective number
+//! of samples of [`crate::quantile`] in place of n: failures come in clusters too.
+
+use openload_contract::objective::Unit;
+use openload_contract::summary::{
+    Confidence, Drift, DriftShape, Interval, ObjectiveResult, Recovery,
+};
+use openload_contract::{Bound, Metric, Objective, Outcome};
+
+use crate::Error;
+use crate::groups::{lags, responses, scope_of, services};
+use crate::load::{Columns, Kind};
+use crate::numeric::{ns_to_ms, rounded, s_to_ns};
+use crate::quantile::{Distribution, Support, share_precision};
+use crate::run::{Run, Scope};
+use crate::soak::{memory_drift, response_drift};
+use crate::validity::percent;
+
+/// Quantile of an objective that names none.
+const QUANTILE_DEFAULT: f64 = 0.99;
+
+/// Judges every objective of a run.
+///
+/// # Errors
+/// When a column of the frame is unusable.
+pub fn judge(run: &Run, recovery: &[Recovery]) -> Result<Vec<ObjectiveResult>, Error> {
+    let columns = run.samples.columns()?;
+    let results = run.manifest.objectives.iter().map(|objective| {
+        let judge = Judge { run, columns, objective, scope: scope_of(objective) };
+        let measured = judge.measure(recovery);
+        judge.result(measured)
+    });
+    Ok(results.collect())
+}
+
+/// What was measured, before it is held against the limit.
+#[derive(Debug, Clone, PartialEq)]
+struct Measured {
+    value: Value,
+    interval: Interval,
+    note: Option<String>,
+}
+
+/// A measured value, or what there is instead of one.
+#[derive(Debug, Clone, PartialEq)]
+enum Value {
+    Known(f64),
+    /// Larger than can be said, and at least this.
+    AtLeast(Option<f64>),
+    /// The samples do not support a value, for this reason.
+    Unknown(String),
+}
+
+impl Measured {
+    fn known(value: f64, interval: Interval) -> Self {
+        Self { value: Value::Known(value), interval, note: None }
+    }
+
+    fn unknown(why: impl Into<String>) -> Self {
+        Self { value: Value::Unknown(why.into()), interval: Interval::default(), note: None }
+    }
+
+    /// How bad the value is under `bound`; larger is worse. `None` when there is no value.
+    fn badness(&self, bound: Bound) -> Option<f64> {
+        match (&self.value, bound) {
+            (Value::Unknown(_), _) => None,
+            (Value::AtLeast(_), _) => Some(f64::INFINITY),
+            (Value::Known(value), Bound::Max(_)) => Some(*value),
+            (Value::Known(value), Bound::Min(_)) => Some(-value),
+        }
+    }
+}
+
+struct Judge<'a> {
+    run: &'a Run,
+    columns: Columns<'a>,
+    objective: &'a Objective,
+    scope: Scope<'a>,
+}
+
+impl Judge<'_> {
+    fn measure(&self, recovery: &[Recovery]) -> Measured {
+        match self.objective.metric {
+            Metric::RecoveryTime => self.recovery_time(recovery),
+            Metric::Drift => drift_value(self.response_drift()),
+            Metric::MemoryGrowth => self.memory_growth(),
+            _ => {
+                let mask = self.columns.mask(|kind| self.scope.holds(kind));
+                let rows = self.columns.rows(&mask);
+                match self.objective.window_s.filter(|&window_s| window_s > 0.0) {
+                    Some(window_s) => self.worst_window(&rows, window_s),
+                    None => self.over(&rows, self.covered_s()),
+                }
+            }
+        }
+    }
+
+    fn covered_s(&self) -> f64 {
+        self.run.covered_s(|stream, phase| self.scope.covers(stream, phase))
+    }
+
+    fn quantile(&self) -> f64 {
+        self.objective.quantile.unwrap_or(QUANTILE_DEFAULT)
+    }
+
+    /// Measures rows whose intended time is `length_s`.
+    fn over(&self, rows: &[u32], length_s: f64) -> Measured {
+        match self.objective.metric {
+            Metric::ResponseTime => self.time(responses(self.columns, rows)),
+            Metric::ServiceTime => self.time(services(self.columns, rows)),
+            Metric::ScheduleLag => self.time(lags(self.columns, rows)),
+            Metric::Throughput => self.throughput(rows, length_s),
+            Metric::ErrorRate => self.share(rows, |kind| !kind.outcome.is_ok()),
+            Metric::Availability => self.share(rows, is_available),
+            _ => self.share(rows, |kind| kind.outcome == Outcome::Dropped),
+        }
+    }
+
+    fn time(&self, times: Vec<i64>) -> Measured {
+        if times.is_empty() {
+            return Measured::unknown("no arrivals to measure");
+        }
+        let distribution = Distribution::new(times);
+        let estimate = distribution.estimate(self.quantile());
+        let value = match (estimate.support, estimate.value) {
+            (Support::Needs(about), _) => {
+                Value::Unknown(format!("{} arrivals, about {about} are needed", distribution.len()))
+            }
+            (_, Some(value)) if !estimate.is_censored() => Value::Known(ns_to_ms(value)),
+            _ => Value::AtLeast(distribution.max().map(ns_to_ms)),
+        };
+        let note = (estimate.support == Support::Low)
+            .then(|| "few samples lie beyond this quantile".to_owned());
+        Measured { value, interval: estimate.interval_ms(), note }
+    }
+
+    fn throughput(&self, rows: &[u32], length_s: f64) -> Measured {
+        if rows.is_empty() || length_s <= 0.0 {
+            return Measured::unknown("no arrivals to measure");
+        }
+        // The timeline is given: only the share that ends well is left to chance.
+        let offered = rows.len() as f64 / length_s;
+        let (share, interval) = self.share_of(rows, |kind| kind.outcome.is_ok());
+        let scaled = |end: Option<f64>| end.map(|share| share * offered);
+        let interval = Interval { low: scaled(interval.low), high: scaled(interval.high) };
+        Measured::known(share * offered, interval)
+    }
+
+    fn share(&self, rows: &[u32], holds: impl Fn(&Kind) -> bool) -> Measured {
+        if rows.is_empty() {
+            return Measured::unknown("no arrivals to measure");
+        }
+        let (share, interval) = self.share_of(rows, holds);
+        Measured::known(share, interval)
+    }
+
+    fn share_of(&self, rows: &[u32], holds: impl Fn(&Kind) -> bool) -> (f64, Interval) {
+        let mask = self.columns.mask(holds);
+        let is_inside = |row: &u32| mask[self.columns.code(*row as usize)];
+        let share = rows.iter().filter(|row| is_inside(row)).count() as f64 / rows.len() as f64;
+        let precision = share_precision(rows, share, is_inside);
+        let effective = precision.map_or(rows.len() as f64, |precision| precision.effective);
+        (share, wilson(share, effective))
+    }
+
+    /// Measures every whole window of the scope's time and keeps the worst.
+    fn worst_window(&self, rows: &[u32], window_s: f64) -> Measured {
+        let width_ns = s_to_ns(window_s).max(1);
+        let spans = self.run.phases().filter(|(stream, phase)| self.scope.covers(stream, phase));
+        let spans: Vec<(i64, i64)> = spans.map(|(_, phase)| self.run.span(phase)).collect();
+        let start_ns = spans.iter().map(|span| span.0).min().unwrap_or(0);
+        let end_ns = spans.iter().map(|span| span.1).max().unwrap_or(0);
+        let is_covered = |from_ns: i64| {
+            let middle_ns = from_ns + width_ns / 2;
+            spans.iter().any(|&(start, end)| (start..end).contains(&middle_ns))
+        };
+        let windows = (0..(end_ns - start_ns) / width_ns)
+            .map(|index| start_ns + index * width_ns)
+            .filter(|&from_ns| is_covered(from_ns));
+        let measured: Vec<Measured> = windows
+            .map(|from_ns| self.over(self.between(rows, from_ns, from_ns + width_ns), window_s))
+            .collect();
+        let badness = |measured: &Measured| measured.badness(self.objective.bound);
+        let unknown = measured.iter().filter(|measured| badness(measured).is_none()).count();
+        let count = measured.len();
+        let worst =
+            measured.into_iter().filter(|measured| badness(measured).is_some()).max_by(|a, b| {
+                badness(a).partial_cmp(&badness(b)).unwrap_or(std::cmp::Ordering::Equal)
+            });
+        let Some(worst) = worst else {
+            return Measured::unknown(format!("none of {count} windows has enough arrivals"));
+        };
+        let note = format!("{unknown} of {count} windows had too few arrivals to be judged");
+        Measured { note: (unknown > 0).then_some(note).or(worst.note.clone()), ..worst }
+    }
+
+    /// The part of ascending rows with an intended start in `[start_ns, end_ns)`.
+    fn between<'r>(&self, rows: &'r [u32], start_ns: i64, end_ns: i64) -> &'r [u32] {
+        let place = |instant_ns: i64| {
+            rows.partition_point(|&row| self.columns.intended_ns[row as usize] < instant_ns)
+        };
+        &rows[place(start_ns)..place(end_ns)]
+    }
+
+    /// The slowest recovery; one that was not seen to end is slower than any limit it reached.
+    fn recovery_time(&self, records: &[Recovery]) -> Measured {
+        let is_meant = |record: &&Recovery| {
+            self.scope.stream.is_none_or(|stream| stream == record.stream)
+                && self.scope.phase.is_none_or(|phase| phase == record.phase)
+        };
+        let mut meant: Vec<&Recovery> = records.iter().filter(is_meant).collect();
+        if meant.is_empty() && self.scope.phase.is_some() {
+            // The phase named may be the one the recovery happens in.
+            meant = records.iter().collect();
+        }
+        let limit_ms = self.objective.bound.limit();
+        let (ended, open): (Vec<&Recovery>, Vec<&Recovery>) =
+            meant.into_iter().partition(|record| record.recovered);
+        let slowest = ended.iter().max_by(|a, b| {
+            a.recovery_s.partial_cmp(&b.recovery_s).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        let slowest = slowest.and_then(|record| Some((record.recovery_s? * 1e3, record.window_s)));
+        let is_missed = slowest.is_some_and(|(value_ms, _)| value_ms > limit_ms);
+        match (open.first(), slowest) {
+            (Some(record), _) if !is_missed => {
+                let at_least_ms = record.at_least_s.map(|at_least_s| at_least_s * 1e3);
+                let note = record.note.clone();
+                match at_least_ms {
+                    Some(at_least_ms) if at_least_ms >= limit_ms => Measured {
+                        value: Value::AtLeast(Some(at_least_ms)),
+                        interval: Interval { low: Some(at_least_ms), high: None },
+                        note,
+                    },
+                    _ => Measured::unknown(
+                        note.unwrap_or_else(|| "the run is too short to see it".to_owned()),
+                    ),
+                }
+            }
+            (_, Some((value_ms, window_s))) => {
+                let resolution_ms = window_s * 1e3;
+                let low = (value_ms - resolution_ms).max(0.0);
+                let high = value_ms + resolution_ms;
+                Measured::known(value_ms, Interval { low: Some(low), high: Some(high) })
+            }
+            _ => Measured::unknown("no spike in this run"),
+        }
+    }
+
+    /// Searches the objective's own quantile, with the tighter of limit and setting as the
+    /// change that matters.
+    fn response_drift(&self) -> Drift {
+        let settings = &self.run.manifest.analysis;
+        let level = self.quantile();
+        let setting = if level < 0.9 { settings.drift_p50 } else { settings.drift_p99 };
+        let threshold = setting.min(self.objective.bound.limit());
+        response_drift(self.run, self.columns, &self.scope, level, threshold)
+    }
+
+    fn memory_growth(&self) -> Measured {
+        let threshold = self.run.manifest.analysis.drift_memory;
+        match memory_drift(self.run, threshold.min(self.objective.bound.limit())) {
+            Some(drift) => drift_value(drift),
+            None => Measured {
+                note: Some(NOT_READABLE.to_owned()),
+                ..Measured::unknown("the target's memory cannot be read")
+            },
+        }
+    }
+
+    fn result(&self, measured: Measured) -> ObjectiveResult {
+        let objective = self.objective;
+        let unit = objective.metric.unit();
+        let (met, confidence) = self.answer(&measured);
+        let (value, measured_text) = match &measured.value {
+            Value::Known(value) => (Some(*value), quantity(*value, unit)),
+            Value::AtLeast(Some(at_least)) => {
+                (None, format!(">= {} (censored)", quantity(*at_least, unit)))
+            }
+            Value::AtLeast(None) => (None, "no success (censored)".to_owned()),
+            Value::Unknown(why) => (None, format!("insufficient: {why}")),
+        };
+        ObjectiveResult {
+            objective: objective.clone(),
+            text: text(objective),
+            unit,
+            measured: value,
+            measured_text,
+            ci95: measured.interval,
+            met,
+            confidence,
+            note: measured.note,
+        }
+    }
+
+    fn answer(&self, measured: &Measured) -> (bool, Confidence) {
+        let bound = self.objective.bound;
+        let is_allowed = |end: Option<f64>| end.is_some_and(|end| bound.allows(end));
+        let Interval { low, high } = measured.interval;
+        let (good_end, bad_end) = match bound {
+            Bound::Max(_) => (low, high),
+            Bound::Min(_) => (high, low),
+        };
+        match measured.value {
+            Value::Unknown(_) => {
+                let is_excused = measured.note.as_deref() == Some(NOT_READABLE);
+                (is_excused, Confidence::Insufficient)
+            }
+            Value::AtLeast(_) => {
+                let is_clear = !is_allowed(good_end);
+                (false, if is_clear { Confidence::Clear } else { Confidence::Borderline })
+            }
+            Value::Known(value) => {
+                let met = bound.allows(value) && (!self.objective.strict || is_allowed(bad_end));
+                let is_clear = if bound.allows(value) {
+                    is_allowed(bad_end)
+                } else {
+                    good_end.is_some() && !is_allowed(good_end)
+                };
+                (met, if is_clear { Confidence::Clear } else { Confidence::Borderline })
+            }
+        }
+    }
+}
+
+const NOT_READABLE: &str = "not readable, not judged";
+
+/// Tells whether the target answered at all: a complete response with a status below 500.
+fn is_available(kind: &Kind) -> bool {
+    kind.outcome.is_completed() && kind.status.is_none_or(|status| status < 500)
+}
+
+/// Wilson's 95 % interval of a share among `count` independent samples.
+fn wilson(share: f64, count: f64) -> Interval {
+    let z = 1.959_964;
+    let weight = z * z / count;
+    let center = (share + weight / 2.0) / (1.0 + weight);
+    let spread = (share * (1.0 - share) * weight + weight * weight / 4.0).sqrt() / (1.0 + weight);
+    let (low, high) = ((center - spread).max(0.0), (center + spread).min(1.0));
+    // Rounding must not push the share itself out.
+    Interval { low: Some(low.min(share)), high: Some(high.max(share)) }
+}
+
+fn drift_value(drift: Drift) -> Measured {
+    let note = Some(drift.text.clone());
+    let measured = match drift.shape {
+        DriftShape::Insufficient => Measured::unknown(drift.text),
+        DriftShape::Drift | DriftShape::Step => {
+            let size = drift.change_24h.map_or(f64::INFINITY, f64::abs);
+            let (low, high) = (drift.change_24h_ci95.low, drift.change_24h_ci95.high);
+            let ends = low.zip(high).map(|(low, high)| (low.abs(), high.abs()));
+            let interval = Interval {
+                low: ends.map(|(low, high)| low.min(high)),
+                high: ends.map(|(low, high)| low.max(high)),
+            };
+            Measured::known(size, interval)
+        }
+        _ => Measured::known(0.0, Interval { low: Some(0.0), high: Some(0.0) }),
+    };
+    Measured { note, ..measured }
+}
+
+/// A value with its unit: `12.3 ms`, `1,000/s`, `0.5 %`.
+pub fn quantity(value: f64, unit: Unit) -> String {
+    let digits = |value: f64| rounded(value, if value.abs() < 10.0 { 0.001 } else { 0.1 }) as f32;
+    match unit {
+        Unit::Ms => format!("{} ms", digits(value)),
+        Unit::PerSecond => format!("{}/s", digits(value)),
+        Unit::Ratio => format!("{} %", digits(100.0 * value)),
+    }
+}
+
+/// The objective in words: `p95 response time ≤ 500 ms in before`.
+fn text(objective: &Objective) -> String {
+    let level = percent(objective.quantile.unwrap_or(QUANTILE_DEFAULT));
+    let name = match objective.metric {
+        Metric::ResponseTime => format!("p{level} response time"),
+        Metric::ServiceTime => format!("p{level} service time"),
+        Metric::ScheduleLag => format!("p{level} schedule lag"),
+        Metric::Throughput => "throughput".to_owned(),
+        Metric::ErrorRate => "error rate".to_owned(),
+        Metric::Availability => "availability".to_owned(),
+        Metric::DropRate => "drop rate".to_owned(),
+        Metric::RecoveryTime => "recovery time".to_owned(),
+        Metric::Drift => format!("drift of p{level} response time per 24 h"),
+        Metric::MemoryGrowth => "memory growth per 24 h".to_owned(),
+    };
+    let sign = match objective.bound {
+        Bound::Max(_) => "≤",
+        Bound::Min(_) => "≥",
+    };
+    let limit = quantity(objective.bound.limit(), objective.metric.unit());
+    let places = [
+        (" in ", &objective.phase),
+        (" on stream ", &objective.stream),
+        (" for scenario ", &objective.scenario),
+        (" for request ", &objective.request),
+    ];
+    let places: String = places
+        .iter()
+        .filter_map(|(before, name)| Some(format!("{before}{}", name.as_ref()?)))
+        .collect();
+    let window = objective.window_s.map(|window_s| format!(" in every {window_s} s"));
+    format!("{name} {sign} {limit}{places}{}", window.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use openload_contract::Role;
+
+    use super::*;
+    use crate::testing::{PhasePlan, Simulated, fail, objective, open, phase};
+
+    const MS: i64 = 1_000_000;
+
+    fn steady() -> [PhasePlan; 2] {
+        [phase("warm", Role::Warmup, 200.0, 5.0), phase("hold", Role::Steady, 200.0, 20.0)]
+    }
+
+    fn judged(run: &Simulated) -> ObjectiveResult {
+        judge(&open(run), &[]).unwrap().remove(0)
+    }
+
+    #[test]
+    fn texts_name_everything_that_narrows_an_objective() {
+        let mut narrow = objective(Metric::ResponseTime, Some(0.95), Bound::Max(500.0));
+        narrow.phase = Some("before".to_owned());
+        assert_eq!(text(&narrow), "p95 response time ≤ 500 ms in before");
+        narrow.scenario = Some("browse".to_owned());
+        narrow.window_s = Some(10.0);
+        narrow.quantile = Some(0.999);
+        assert_eq!(
+            text(&narrow),
+            "p99.9 response time ≤ 500 ms in before for scenario browse in every 10 s"
+        );
+        let share = objective(Metric::Availability, None, Bound::Min(0.999));
+        assert_eq!(text(&share), "availability ≥ 99.9 %");
+    }
+
+    #[test]
+    fn a_quantile_is_held_against_its_limit() {
+        let mut run = Simulated::new(&steady(), 30 * MS);
+        run.objective(Metric::ResponseTime, Some(0.95), Bound::Max(50.0));
+        let result = judged(&run);
+        assert!(result.met && result.confidence == Confidence::Clear, "{result:?}");
+        assert_eq!(result.measured, Some(30.0));
+        run.manifest.objectives[0].bound = Bound::Max(20.0);
+        let result = judged(&run);
+        assert!(!result.met && result.confidence == Confidence::Clear, "{result:?}");
+    }
+
+    #[test]
+    fn failures_are_slower_than_any_limit() {
+        let mut run = Simulated::new(&steady(), 30 * MS);
+        run.rows
+            .iter_mut()
+            .filter(|row| row.seq % 10 == 0)
+            .for_each(|row| fail(row, Outcome::HttpError));
+        run.objective(Metric::ResponseTime, Some(0.95), Bound::Max(1e9));
+        let result = judged(&run);
+        assert!(!result.met && result.measured.is_none());
+        assert_eq!(result.measured_text, ">= 30 ms (censored)");
+        run.manifest.objectives[0] = objective(Metric::ErrorRate, None, Bound::Max(0.05));
+        let result = judged(&run);
+        assert!(!result.met && (result.measured.unwrap() - 0.1).abs() < 0.01, "{result:?}");
+        // HTTP 500 is no answer.
+        run.manifest.objectives[0] = objective(Metric::Availability, None, Bound::Min(0.95));
+        assert!(!judged(&run).met);
+    }
+
+    #[test]
+    fn what_the_samples_do_not_support_is_not_met() {
+        let mut run = Simulated::new(&steady(), 30 * MS);
+        run.rows.truncate(1_100);
+        run.seal();
+        run.objective(Metric::ResponseTime, Some(0.999), Bound::Max(1e9));
+        let result = judged(&run);
+        assert!(!result.met && result.confidence == Confidence::Insufficient, "{result:?}");
+        run.manifest.objectives[0] = objective(Metric::MemoryGrowth, None, Bound::Max(0.05));
+        let result = judged(&run);
+        assert!(result.met && result.confidence == Confidence::Insufficient);
+        assert_eq!(result.note.as_deref(), Some("not readable, not judged"));
+        run.manifest.objectives[0] = objective(Metric::RecoveryTime, None, Bound::Max(1e4));
+        assert!(!judged(&run).met);
+    }
+
+    #[test]
+    fn warm_up_counts_only_when_it_is_named() {
+        let mut run = Simulated::new(&steady(), 30 * MS);
+        run.rows.iter_mut().filter(|row| row.phase == 0).for_each(|row| row.response_ns = 900 * MS);
+        run.objective(Metric::ResponseTime, Some(0.5), Bound::Max(50.0));
+        assert!(judged(&run).met);
+        run.manifest.objectives[0].phase = Some("warm".to_owned());
+        assert!(!judged(&run).met);
+    }
+
+    #[test]
+    fn the_worst_window_decides() {
+        let mut run = Simulated::new(&steady(), 30 * MS);
+        let slow = 15_000 * MS..16_000 * MS;
+        run.rows
+            .iter_mut()
+            .filter(|row| slow.contains(&row.intended_ns))
+            .for_each(|row| row.response_ns = 300 * MS);
+        run.objective(Metric::ResponseTime, Some(0.5), Bound::Max(50.0));
+        assert!(judged(&run).met);
+        run.manifest.objectives[0].window_s = Some(1.0);
+        let result = judged(&run);
+        assert!(!result.met, "{result:?}");
+        assert_eq!(result.measured, Some(300.0));
+        run.manifest.objectives[0] = objective(Metric::Throughput, None, Bound::Min(190.0));
+        let result = judged(&run);
+        assert!(result.met && (result.measured.unwrap() - 200.0).abs() < 12.0, "{result:?}");
+    }
+
+    #[test]
+    fn a_censored_recovery_is_missed_only_when_it_reached_the_limit() {
+        let mut run = Simulated::new(&steady(), 30 * MS);
+        run.objective(Metric::RecoveryTime, None, Bound::Max(10_000.0));
+        let opened = open(&run);
+        let columns = opened.samples.columns().unwrap();
+        let objective = &run.manifest.objectives[0];
+        let judge = Judge { run: &opened, columns, objective, scope: scope_of(objective) };
+        let record =
+            |recovery_s, at_least_s| Recovery { recovery_s, at_least_s, ..blank(&recovery_s) };
+        let of = |records: &[Recovery]| judge.result(judge.recovery_time(records));
+        let ended = of(&[record(Some(4.0), None), record(Some(9.0), None)]);
+        assert!(ended.met && ended.measured == Some(9_000.0));
+        let open = of(&[record(Some(4.0), None), record(None, Some(12.0))]);
+        assert!(!open.met && open.confidence == Confidence::Clear, "{open:?}");
+        let short = of(&[record(None, Some(3.0))]);
+        assert_eq!((short.met, short.confidence), (false, Confidence::Insufficient));
+        let missed = of(&[record(Some(14.0), None), record(None, Some(3.0))]);
+        assert!(!missed.met && missed.measured == Some(14_000.0));
+    }
+
+    fn blank(recovery_s: &Option<f64>) -> Recovery {
+        serde_json::from_value(serde_json::json!({
+            "stream": "main", "phase": "surge", "start_s": 0.0, "end_s": 5.0,
+            "recovered": recovery_s.is_some(), "by_signal": {}, "arrivals_out_of_band": 0,
+            "backlog_peak": 0, "window_s": 0.5, "recovery_s": null, "at_least_s": null,
+            "baseline_ms": null, "band_ms": null, "degrade_s": null, "peak_ms": null,
+            "area_s2": null, "drain_s": null, "note": null
+        }))
+        .unwrap()
+    }
+}

@@ -1,0 +1,357 @@
+//! Whole run directories, written and analysed.
+
+use std::path::Path;
+
+use openload_contract::monitor::Vitals;
+use openload_contract::summary::{CheckLevel, DriftShape};
+use openload_contract::{
+    ArrivalKind, Bound, Metric, Outcome, Role, RunStatus, ShardId, Summary, Verdict,
+};
+use openload_samples::{Chunk, Names, PartWriter, Rotation, worker_dir};
+use proptest::prelude::*;
+
+use crate::testing::{PhasePlan, Simulated, exponential, fail, phase};
+use crate::{Analysis, Error, analyze, decompose};
+
+const MS: i64 = 1_000_000;
+
+fn analysed(run: &Simulated) -> Analysis {
+    let dir = tempfile::tempdir().unwrap();
+    run.write(dir.path());
+    analyze(dir.path()).unwrap()
+}
+
+/// 1,000/s for 20 s, 5 ms each, p95 and errors judged.
+fn clean() -> Simulated {
+    let mut run = Simulated::new(&[phase("hold", Role::Steady, 1000.0, 20.0)], 5 * MS);
+    run.objective(Metric::ResponseTime, Some(0.95), Bound::Max(50.0));
+    run.objective(Metric::ErrorRate, None, Bound::Max(0.01));
+    run
+}
+
+fn check_level(summary: &Summary, name: &str) -> CheckLevel {
+    summary.validity.checks.iter().find(|check| check.name == name).unwrap().level
+}
+
+#[test]
+fn a_clean_run_passes() {
+    let run = clean();
+    let Analysis { summary, seconds, .. } = analysed(&run);
+    assert_eq!((summary.verdict, &summary.reasons), (Verdict::Pass, &vec![]), "{summary:#?}");
+    let all = &summary.all;
+    assert_eq!(all.requests.intended, run.rows.len() as u64);
+    assert_eq!(all.requests.ok + all.requests.failed, all.requests.intended);
+    assert!((all.rate.offered - 1000.0).abs() < 30.0);
+    assert_eq!(all.rate.offered, all.rate.achieved);
+    assert_eq!(all.response_time.p99, Some(5.0));
+    assert_eq!(all.service_time.p99, Some(4.95));
+    assert_eq!(all.schedule_lag_us.max, Some(20.0));
+    assert_eq!(summary.by_phase["hold"], summary.all);
+    let by_request: u64 = summary.by_request.values().map(|group| group.requests.intended).sum();
+    assert_eq!(by_request, all.requests.intended);
+    assert_eq!(seconds.iter().map(|second| second.offered).sum::<u64>(), all.requests.intended);
+    assert_eq!(seconds.iter().map(|second| second.completed).sum::<u64>(), all.requests.ok);
+    assert_eq!(seconds[3].response_p99_ms, Some(5.0));
+    assert_eq!(seconds.last().unwrap().in_flight, 0);
+    assert!(summary.validity.fit.intended_p_value.unwrap() > 1e-3);
+    assert!(summary.validity.fit.sent_ks_distance.unwrap() < 0.02);
+}
+
+#[test]
+fn a_stopped_generator_is_invalid_and_its_seconds_are_named() {
+    let mut run = clean();
+    run.stall_generator(7.8, 0.3);
+    let summary = analysed(&run).summary;
+    assert_eq!(summary.verdict, Verdict::Invalid);
+    assert_eq!(check_level(&summary, "schedule_lag"), CheckLevel::Invalid);
+    assert_eq!(summary.validity.late_seconds, [7, 8]);
+    assert!(summary.reasons[0].contains("in seconds 7 and 8"), "{:?}", summary.reasons);
+    assert!(summary.reasons[0].contains("--rate-scale"), "{:?}", summary.reasons);
+}
+
+#[test]
+fn a_silent_second_is_invalid_however_long_the_run() {
+    let mut run = Simulated::new(&[phase("hold", Role::Steady, 20.0, 2_000.0)], 5 * MS);
+    run.stall_generator(100.0, 1.2);
+    let summary = analysed(&run).summary;
+    assert_eq!(check_level(&summary, "dispatch_gap"), CheckLevel::Invalid);
+    assert_eq!(summary.verdict, Verdict::Invalid);
+}
+
+#[test]
+fn a_slow_target_fails_the_right_objective() {
+    let mut run = clean();
+    run.rows.iter_mut().for_each(|row| {
+        row.response_ns = 80 * MS;
+        row.ttfb_ns = Some(80 * MS);
+    });
+    let summary = analysed(&run).summary;
+    assert_eq!(summary.verdict, Verdict::Fail);
+    assert_eq!(summary.reasons, ["p95 response time ≤ 50 ms: measured 80 ms"]);
+    assert_eq!(summary.all.rate.goodput, 0.0);
+    assert!(summary.tail.parts["server"].mean > 79.0);
+}
+
+#[test]
+fn lost_and_moved_rows_are_invalid() {
+    let mut lost = clean();
+    lost.rows.remove(500);
+    let summary = analysed(&lost).summary;
+    assert_eq!(summary.verdict, Verdict::Invalid);
+    assert!(summary.reasons[0].contains("lost"), "{:?}", summary.reasons);
+    let mut moved = clean();
+    moved.rows[500].intended_ns += 1;
+    assert_eq!(check_level(&analysed(&moved).summary, "reconciliation"), CheckLevel::Invalid);
+}
+
+#[test]
+fn a_killed_run_is_recovered_judged_and_reported() {
+    let mut run = clean();
+    run.rows.retain(|row| row.intended_ns < 12_300 * MS);
+    run.manifest.status = RunStatus::Running;
+    run.manifest.timeline = None;
+    let dir = tempfile::tempdir().unwrap();
+    run.write_killed(dir.path());
+    let first = analyze(dir.path()).unwrap();
+    assert_eq!(first.recovered.rows, run.rows.len() as u64);
+    assert_eq!(first.summary.run.status, RunStatus::Interrupted);
+    assert_eq!(first.summary.verdict, Verdict::Pass, "{:?}", first.summary.reasons);
+    assert!(first.summary.warnings[0].contains("killed: samples exist up to second 12"));
+    assert!((first.summary.all.rate.offered - 1000.0).abs() < 40.0);
+    let again = analyze(dir.path()).unwrap();
+    assert_eq!(again.summary.all, first.summary.all);
+}
+
+#[test]
+fn a_run_that_goes_on_is_left_alone() {
+    let mut run = clean();
+    run.manifest.status = RunStatus::Running;
+    run.manifest.timeline = None;
+    let dir = tempfile::tempdir().unwrap();
+    run.write(dir.path());
+    let folder = worker_dir(dir.path(), ShardId::default(), 9);
+    let mut writer = PartWriter::new(&folder, Rotation::default(), &[]).unwrap();
+    let mut chunk = Chunk::with_capacity(1);
+    chunk.push(&run.rows[0]);
+    let names = Names::new(&["main"], &["hold"], &["browse", "buy"], &["get", "post"]);
+    writer.append(&chunk.into_batch(writer.schema(), &names).unwrap(), 0).unwrap();
+    let summary = analyze(dir.path()).unwrap().summary;
+    assert_eq!(summary.run.status, RunStatus::Running);
+    assert!(summary.warnings[0].contains("still being written"), "{:?}", summary.warnings);
+}
+
+#[test]
+fn an_empty_run_says_so() {
+    let mut run = clean();
+    run.rows.clear();
+    run.seal();
+    let dir = tempfile::tempdir().unwrap();
+    run.write_manifest(dir.path());
+    let analysis = analyze(dir.path()).unwrap();
+    assert_eq!(analysis.summary.verdict, Verdict::Invalid);
+    assert!(analysis.summary.reasons[0].contains("no samples"), "{:?}", analysis.summary.reasons);
+    assert!(analysis.seconds.is_empty());
+    assert_eq!(analysis.summary.all.response_time.p50, None);
+}
+
+#[test]
+fn one_row_and_only_failures_make_no_wrong_number() {
+    let mut one = clean();
+    one.rows.truncate(1);
+    one.seal();
+    let summary = analysed(&one).summary;
+    assert_eq!(summary.all.requests.intended, 1);
+    assert_eq!((summary.all.response_time.p50, summary.all.response_time.max), (None, Some(5.0)));
+    let mut failed = clean();
+    failed.rows.iter_mut().for_each(|row| fail(row, Outcome::Timeout));
+    let summary = analysed(&failed).summary;
+    assert_eq!(summary.verdict, Verdict::Fail, "{:?}", summary.reasons);
+    assert_eq!((summary.all.response_time.p50, summary.all.response_time.mean), (None, None));
+    assert_eq!(summary.all.errors.by_outcome["timeout"], failed.rows.len() as u64);
+}
+
+#[test]
+fn another_major_version_and_a_wrong_folder_are_refused_in_words() {
+    let mut run = clean();
+    run.manifest.schema_version = "2.0".to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    run.write_manifest(dir.path());
+    let error = analyze(dir.path()).unwrap_err();
+    assert!(matches!(&error, Error::Version { found, .. } if found == "2.0"), "{error}");
+    std::fs::write(dir.path().join("run.json"), "{").unwrap();
+    assert!(matches!(analyze(dir.path()).unwrap_err(), Error::BadManifest { .. }));
+    let error = analyze(&dir.path().join("nothing")).unwrap_err().to_string();
+    assert!(error.contains("run.json"), "{error}");
+}
+
+#[test]
+fn a_broken_timeline_is_invalid() {
+    let mut run = clean();
+    // Thinned out to a constant train under a Poisson label.
+    for (k, row) in (0..).zip(&mut run.rows) {
+        row.intended_ns = k * MS;
+    }
+    run.seal();
+    let summary = analysed(&run).summary;
+    assert_eq!(check_level(&summary, "timeline_law"), CheckLevel::Invalid);
+    let plan =
+        PhasePlan { arrival: ArrivalKind::Constant, ..phase("hold", Role::Steady, 500.0, 10.0) };
+    let mut constant = Simulated::new(&[plan], 5 * MS);
+    assert_eq!(check_level(&analysed(&constant).summary, "timeline_law"), CheckLevel::Ok);
+    constant.rows[77].intended_ns += 100;
+    constant.seal();
+    assert_eq!(check_level(&analysed(&constant).summary, "timeline_law"), CheckLevel::Invalid);
+}
+
+#[test]
+fn drops_fail_and_do_not_invalidate() {
+    let mut run = clean();
+    let dropped = 12_000 * MS..14_000 * MS;
+    run.rows
+        .iter_mut()
+        .filter(|row| dropped.contains(&row.intended_ns))
+        .filter(|row| row.seq % 2 == 0)
+        .for_each(|row| fail(row, Outcome::Dropped));
+    let summary = analysed(&run).summary;
+    assert_eq!(summary.verdict, Verdict::Fail, "{:?}", summary.reasons);
+    assert!(summary.warnings.iter().any(|warning| warning.contains("max_in_flight too small")));
+    assert!(summary.all.requests.dropped > 900);
+    assert!(summary.reasons.iter().any(|reason| reason.starts_with("error rate")));
+}
+
+#[test]
+fn vital_signs_are_read() {
+    let mut run = clean();
+    let vitals = |second: i64| Vitals {
+        t_ns: second * 1_000 * MS,
+        cpu_ns: Some(second * 1_900 * MS),
+        rss_bytes: Some(1_000),
+        target_rss_bytes: None,
+        wall_offset_ns: if second == 9 { -50 * MS } else { 0 },
+    };
+    run.vitals = (1..=20).map(vitals).collect();
+    let Analysis { summary, seconds, .. } = analysed(&run);
+    assert_eq!(check_level(&summary, "clock"), CheckLevel::Invalid);
+    assert_eq!(check_level(&summary, "generator_cpu"), CheckLevel::Warn);
+    assert_eq!(seconds[5].cpu_cores, Some(1.9));
+    assert_eq!(seconds[19].rss_bytes, Some(1_000));
+}
+
+/// λ = 200/s for 60 s, frozen for 2 s, 1 ms of work each: the responses fall linearly.
+#[test]
+fn a_freeze_shows_as_the_fluid_limit_says() {
+    let mut run = Simulated::new(&[phase("hold", Role::Steady, 200.0, 60.0)], MS);
+    let mut services = vec![0.001; run.rows.len()];
+    let frozen = run.rows.iter().position(|row| row.intended_ns >= 30_000 * MS).unwrap();
+    services[frozen] += 2.0;
+    run.serve_fifo(&services);
+    let summary = analysed(&run).summary;
+    let beyond = |limit_ns: i64| run.rows.iter().filter(|row| row.response_ns > limit_ns).count();
+    // Standard deviation of N(> 1 s) is 19, of the p99 0.06 s.
+    assert!(beyond(500 * MS).abs_diff(375) < 60, "{}", beyond(500 * MS));
+    assert!(beyond(1_000 * MS).abs_diff(250) < 60, "{}", beyond(1_000 * MS));
+    let response = &summary.all.response_time;
+    assert!((response.mean.unwrap() - 42.8).abs() < 9.0, "{:?}", response.mean);
+    // The freeze is one cluster: the p99 may be shown or withheld, not be wrong.
+    if let Some(p99) = response.p99 {
+        assert!((p99 - 1_521.0).abs() < 180.0, "{p99}");
+    }
+    assert_eq!(summary.verdict, Verdict::Pass, "{:?}", summary.reasons);
+}
+
+#[test]
+fn a_soak_that_slows_down_drifts() {
+    let mut run = Simulated::new(&[phase("soak", Role::Soak, 50.0, 1_200.0)], 5 * MS);
+    let noise = exponential(3, run.rows.len());
+    for (row, noise) in run.rows.iter_mut().zip(noise) {
+        let slower = row.intended_ns / 500_000;
+        row.response_ns = 5 * MS + slower + (noise * 1e6) as i64;
+        row.ttfb_ns = Some(row.response_ns);
+    }
+    run.objective(Metric::Drift, Some(0.5), Bound::Max(0.1));
+    let summary = analysed(&run).summary;
+    assert_eq!(summary.drift["response_p50"].shape, DriftShape::Drift, "{:#?}", summary.drift);
+    assert_eq!(summary.drift["error_rate"].shape, DriftShape::None);
+    assert!(!summary.objectives[0].met);
+    assert_eq!(summary.verdict, Verdict::Fail);
+}
+
+/// Writes rows cut into `parts` parts, each with its own order of names.
+fn write_scattered(run: &Simulated, dir: &Path, order: &[usize], parts: usize) {
+    run.write_manifest(dir);
+    let rows_of_part = order.len().div_ceil(parts);
+    for (worker, rows) in (0..).zip(order.chunks(rows_of_part)) {
+        let folder = worker_dir(dir, ShardId::default(), worker);
+        let mut writer = PartWriter::new(&folder, Rotation::default(), &[]).unwrap();
+        let is_swapped = worker % 2 == 1;
+        let names = if is_swapped { ["buy", "browse"] } else { ["browse", "buy"] };
+        let names = Names::new(&["main"], &["hold"], &names, &["get", "post"]);
+        let mut chunk = Chunk::with_capacity(rows.len());
+        for &row in rows {
+            let mut sample = run.rows[row];
+            if is_swapped {
+                sample.scenario = 1 - sample.scenario;
+            }
+            chunk.push(&sample);
+        }
+        let batch = chunk.into_batch(writer.schema(), &names).unwrap();
+        writer.append(&batch, 0).unwrap();
+        writer.close().unwrap();
+    }
+}
+
+/// A run of about 1,000 rows of every fate.
+fn motley(seed: u64) -> Simulated {
+    let mut run = Simulated::seeded(&[phase("hold", Role::Steady, 200.0, 5.0)], 5 * MS, seed);
+    let noise = exponential(seed, run.rows.len());
+    for (row, noise) in run.rows.iter_mut().zip(noise) {
+        row.response_ns += (noise * 4e6) as i64;
+        row.ttfb_ns = Some(row.response_ns - 1_000);
+        match row.seq % 23 {
+            3 => fail(row, Outcome::Dropped),
+            5 => fail(row, Outcome::HttpError),
+            7 => {
+                fail(row, Outcome::Timeout);
+                row.ttfb_ns = None;
+            }
+            _ => {}
+        }
+    }
+    run
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn the_order_of_rows_and_parts_does_not_matter(
+        seed in 0_u64..50,
+        parts in 1_usize..6,
+        order in Just((0..900_usize).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let mut run = motley(seed);
+        prop_assume!(run.rows.len() >= 900);
+        run.rows.truncate(900);
+        run.seal();
+        run.objective(Metric::ResponseTime, Some(0.9), Bound::Max(20.0));
+        let whole = tempfile::tempdir().unwrap();
+        let scattered = tempfile::tempdir().unwrap();
+        write_scattered(&run, whole.path(), &(0..900).collect::<Vec<_>>(), 1);
+        write_scattered(&run, scattered.path(), &order, parts);
+        let (whole, scattered) = (analyze(whole.path()).unwrap(), analyze(scattered.path()).unwrap());
+        prop_assert_eq!(whole, scattered);
+    }
+
+    #[test]
+    fn the_five_parts_add_up_to_the_response_time(seed in 0_u64..1000) {
+        let run = crate::testing::open(&motley(seed));
+        let columns = run.samples.columns().unwrap();
+        for row in 0..columns.len() {
+            if let Some(parts) = decompose::parts(columns, row) {
+                prop_assert_eq!(parts.iter().sum::<i64>(), columns.response_ns[row]);
+            } else {
+                prop_assert!(columns.sent_ns(row).is_none());
+            }
+        }
+    }
+}

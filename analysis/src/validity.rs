@@ -1,0 +1,457 @@
+//! Did the generator do what it promised? If not, the numbers are its own and not the
+//! target's, and the run is invalid: neither pass nor fail.
+//!
+//! | check | invalid when |
+//! |---|---|
+//! | contribution | `Q_p(X) − Q_p(X − lag − own queue) > max(1 ms, 5 % of Q_p)` in a measured phase |
+//! | schedule_lag | p99 of the lag above its limit, or too many late arrivals, in a measured phase |
+//! | dispatch_gap | a lane dispatched nothing for longer than the limit although an arrival was due |
+//! | sent_rate | in more than 1 % of the seconds, sent differs from intended by more than 10 % |
+//! | reconciliation | the rows are not the arrivals of the timeline |
+//! | clock | a clock stepped backwards |
+//! | timeline_law | the intended starts do not follow their own law, p < 10⁻⁴ |
+//! | generator_cpu | never: a warning above 80 % of the cores |
+//!
+//! A lane that dispatched nothing for a second while an arrival was due has dispatched that
+//! arrival a second late, and the other way round: the longest gap is the longest lag, and
+//! needs no record of lanes. Drops are no reason: they are answers of infinite length, ranked
+//! with the slowest. Waiting for a connection is the target's or the network's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openload_contract::summary::{Check, CheckLevel, Fit, Validity};
+use openload_contract::{AnalysisSettings, ArrivalKind, Metric, Outcome, PhaseRecord, RateCurve};
+
+use crate::Error;
+use crate::decompose::quantile_of;
+use crate::law::{Rescaled, dispersion, off_pace};
+use crate::load::{Columns, second_of};
+use crate::numeric::{SECOND_NS, ns_to_ms, s_to_ns};
+use crate::quantile::CENSORED;
+use crate::run::Run;
+use crate::vitals;
+
+/// Allowed contribution of the generator to a quantile.
+const CONTRIBUTION_MIN_NS: f64 = 1e6;
+const CONTRIBUTION_SHARE: f64 = 0.05;
+/// Windows with fewer arrivals are too noisy to compare sent with intended.
+const WINDOW_ARRIVALS_MIN: u64 = 20;
+const WINDOW_OFF_SHARE: f64 = 0.1;
+const WINDOWS_OFF_SHARE: f64 = 0.01;
+/// p-value below which the timeline is broken.
+const LAW_P_VALUE: f64 = 1e-4;
+/// Clock discipline slews by at most half a millisecond a second; a step is more than this.
+const CLOCK_STEP_NS: i64 = 10_000_000;
+const CPU_SHARE: f64 = 0.8;
+const CPU_SECONDS_SHARE: f64 = 0.05;
+/// Lags that are worth a word although the measurement stands.
+const LAG_P99_WARN_NS: i64 = 1_000_000;
+const LAG_P999_WARN_NS: i64 = 10_000_000;
+/// Seconds that are named at most.
+const LATE_SECONDS_MAX: usize = 20;
+
+/// Runs every check.
+///
+/// # Errors
+/// When a column of the frame is unusable.
+pub fn validity(run: &Run) -> Result<Validity, Error> {
+    let columns = run.samples.columns()?;
+    let phases = measured_phases(run, columns);
+    let sent_rate = SentRate::of(run, columns);
+    let (law, intended_p_value) = timeline_law(run, columns);
+    let mut checks = vec![
+        contribution(run, columns, &phases),
+        schedule_lag(&run.manifest.analysis, columns, &phases),
+        dispatch_gap(&run.manifest.analysis, columns, &phases),
+        sent_rate.check(),
+        reconciliation(run),
+        clock(run),
+        law,
+        generator_cpu(run),
+    ];
+    if run.manifest.shard.count > 1 {
+        let detail = "one shard alone cannot tell how far the shards' clocks are apart";
+        checks.push(check("shard_clocks", CheckLevel::Skipped, detail.to_owned()));
+    }
+    Ok(Validity {
+        valid: checks.iter().all(|check| check.level != CheckLevel::Invalid),
+        checks,
+        rows: run.samples.len() as u64,
+        arrivals: run.manifest.timeline.as_ref().map(|timeline| timeline.arrivals),
+        late_seconds: late_seconds(&run.manifest.analysis, columns, &sent_rate),
+        fit: Fit { intended_p_value, ..sent_fit(run, columns) },
+    })
+}
+
+/// A measured phase and its rows, in the order of the timeline.
+struct PhaseRows {
+    key: String,
+    rows: Vec<u32>,
+}
+
+fn measured_phases(run: &Run, columns: Columns<'_>) -> Vec<PhaseRows> {
+    let phases = run.phases().filter(|(_, phase)| phase.role.is_measured());
+    let with_rows = phases.map(|(stream, phase)| PhaseRows {
+        key: run.phase_key(stream, &phase.name),
+        rows: rows_of(columns, stream, phase),
+    });
+    with_rows.filter(|phase| !phase.rows.is_empty()).collect()
+}
+
+fn rows_of(columns: Columns<'_>, stream: &str, phase: &PhaseRecord) -> Vec<u32> {
+    let mask = columns.mask(|kind| kind.stream == stream && kind.phase == phase.name);
+    columns.rows(&mask)
+}
+
+fn check(name: &str, level: CheckLevel, detail: String) -> Check {
+    Check { name: name.to_owned(), level, detail }
+}
+
+/// What a phase-wise check finds in one phase.
+struct Finding {
+    level: CheckLevel,
+    detail: String,
+    /// For the order among findings of the same level.
+    weight: f64,
+}
+
+/// Reports the worst finding of all phases, or that there was nothing to look at.
+fn worst(name: &str, findings: impl Iterator<Item = Finding>) -> Check {
+    let severity = |level: CheckLevel| match level {
+        CheckLevel::Invalid => 3,
+        CheckLevel::Warn => 2,
+        CheckLevel::Ok => 1,
+        CheckLevel::Skipped => 0,
+    };
+    let worst = findings.max_by(|a, b| {
+        severity(a.level).cmp(&severity(b.level)).then(a.weight.total_cmp(&b.weight))
+    });
+    match worst {
+        Some(finding) => check(name, finding.level, finding.detail),
+        None => check(name, CheckLevel::Skipped, "no arrivals in a measured phase".to_owned()),
+    }
+}
+
+/// Levels of the response-time objectives; the median and p99 when there is none.
+fn judged_levels(run: &Run) -> Vec<f64> {
+    let objectives = run.manifest.objectives.iter();
+    let mut levels: Vec<f64> = objectives
+        .filter(|objective| objective.metric == Metric::ResponseTime)
+        .filter_map(|objective| objective.quantile)
+        .collect();
+    if levels.is_empty() {
+        levels = vec![0.5, 0.99];
+    }
+    levels
+}
+
+fn contribution(run: &Run, columns: Columns<'_>, phases: &[PhaseRows]) -> Check {
+    let levels = judged_levels(run);
+    let pairs = phases.iter().flat_map(|phase| levels.iter().map(move |&level| (phase, level)));
+    worst("contribution", pairs.filter_map(|(phase, level)| contribution_in(columns, phase, level)))
+}
+
+fn contribution_in(columns: Columns<'_>, phase: &PhaseRows, level: f64) -> Option<Finding> {
+    let is_ok = |row: usize| columns.kind(row).outcome.is_ok();
+    let own_ns = |row: usize| columns.lag_ns[row].saturating_add(columns.queue_ns(row));
+    let with = |row: usize| if is_ok(row) { columns.response_ns[row] } else { CENSORED };
+    let without = |row: usize| {
+        if is_ok(row) { columns.response_ns[row].saturating_sub(own_ns(row)) } else { CENSORED }
+    };
+    let whole_ns = quantile_of(&phase.rows, level, with).filter(|&ns| ns != CENSORED)?;
+    let target_ns = quantile_of(&phase.rows, level, without)?;
+    let own_ns = (whole_ns - target_ns) as f64;
+    let limit_ns = CONTRIBUTION_MIN_NS.max(CONTRIBUTION_SHARE * whole_ns as f64);
+    Some(Finding {
+        level: if own_ns > limit_ns { CheckLevel::Invalid } else { CheckLevel::Ok },
+        detail: format!(
+            "the generator's own delay makes {:.3} ms of the p{} of {:.3} ms in {} (limit {:.3} ms)",
+            own_ns / 1e6,
+            percent(level),
+            ns_to_ms(whole_ns),
+            phase.key,
+            limit_ns / 1e6,
+        ),
+        weight: own_ns / limit_ns,
+    })
+}
+
+/// 0.999 → `99.9`.
+pub fn percent(level: f64) -> String {
+    format!("{}", crate::numeric::rounded(level * 100.0, 1e-6) as f32)
+}
+
+fn schedule_lag(settings: &AnalysisSettings, columns: Columns<'_>, phases: &[PhaseRows]) -> Check {
+    let findings = phases.iter().map(|phase| {
+        let lag_ns = |row: usize| columns.lag_ns[row];
+        let quantile = |level| quantile_of(&phase.rows, level, lag_ns).unwrap_or(0);
+        let (p99_ns, p999_ns) = (quantile(0.99), quantile(0.999));
+        let late_ns = s_to_ns(settings.lag_late_ms / 1e3);
+        let late = phase.rows.iter().filter(|&&row| lag_ns(row as usize) > late_ns).count();
+        let share = late as f64 / phase.rows.len() as f64;
+        let is_late = ns_to_ms(p99_ns) > settings.lag_p99_max_ms || share > settings.lag_late_share;
+        let level = if is_late {
+            CheckLevel::Invalid
+        } else if p99_ns > LAG_P99_WARN_NS || p999_ns > LAG_P999_WARN_NS {
+            CheckLevel::Warn
+        } else {
+            CheckLevel::Ok
+        };
+        let detail = format!(
+            "schedule lag p99 {:.3} ms (limit {} ms), {:.3} % of arrivals later than {} ms \
+             (limit {} %) in {}",
+            ns_to_ms(p99_ns),
+            settings.lag_p99_max_ms,
+            100.0 * share,
+            settings.lag_late_ms,
+            percent(settings.lag_late_share),
+            phase.key,
+        );
+        Finding { level, detail, weight: p99_ns as f64 }
+    });
+    worst("schedule_lag", findings)
+}
+
+fn dispatch_gap(settings: &AnalysisSettings, columns: Columns<'_>, phases: &[PhaseRows]) -> Check {
+    let findings = phases.iter().filter_map(|phase| {
+        let latest = phase.rows.iter().max_by_key(|&&row| columns.lag_ns[row as usize])?;
+        let gap_ns = columns.lag_ns[*latest as usize];
+        let is_silent = gap_ns as f64 > settings.gap_max_s * 1e9;
+        Some(Finding {
+            level: if is_silent { CheckLevel::Invalid } else { CheckLevel::Ok },
+            detail: format!(
+                "longest silence while an arrival was due: {:.3} s at second {} (limit {} s)",
+                gap_ns as f64 / 1e9,
+                second_of(columns.intended_ns[*latest as usize]),
+                settings.gap_max_s,
+            ),
+            weight: gap_ns as f64,
+        })
+    });
+    worst("dispatch_gap", findings)
+}
+
+/// Intended and sent arrivals by second, drops left out.
+struct SentRate {
+    judged: usize,
+    off: Vec<u64>,
+}
+
+impl SentRate {
+    fn of(run: &Run, columns: Columns<'_>) -> Self {
+        let seconds = usize::try_from(run.end_ns.max(0) / SECOND_NS).unwrap_or(0);
+        let (mut intended, mut sent) = (vec![0_u64; seconds], vec![0_u64; seconds]);
+        let bump = |counts: &mut Vec<u64>, instant_ns: i64| {
+            if let Some(count) = counts.get_mut(second_of(instant_ns) as usize) {
+                *count += 1;
+            }
+        };
+        let mask = columns.mask(|kind| kind.is_measured && kind.outcome != Outcome::Dropped);
+        for row in columns.rows(&mask).into_iter().map(|row| row as usize) {
+            bump(&mut intended, columns.intended_ns[row]);
+            // Sent but for the wait for a connection, which is not the generator's.
+            bump(&mut sent, columns.dispatched_at(row).saturating_add(columns.queue_ns(row)));
+        }
+        let windows = (0..).zip(intended.into_iter().zip(sent));
+        let windows = windows.filter(|(_, (intended, _))| *intended >= WINDOW_ARRIVALS_MIN);
+        let windows: Vec<(u64, (u64, u64))> = windows.collect();
+        let is_off = |&&(_, (intended, sent)): &&(u64, (u64, u64))| {
+            intended.abs_diff(sent) as f64 > WINDOW_OFF_SHARE * intended as f64
+        };
+        let off = windows.iter().filter(is_off).map(|&(second, _)| second).collect();
+        Self { judged: windows.len(), off }
+    }
+
+    fn check(&self) -> Check {
+        if self.judged == 0 {
+            let detail = format!("no second has {WINDOW_ARRIVALS_MIN} arrivals or more");
+            return check("sent_rate", CheckLevel::Skipped, detail);
+        }
+        let share = self.off.len() as f64 / self.judged as f64;
+        let level = if share > WINDOWS_OFF_SHARE { CheckLevel::Invalid } else { CheckLevel::Ok };
+        let detail = format!(
+            "in {} of {} seconds, sent differs from intended by more than {} % (limit {} % of \
+             the seconds)",
+            self.off.len(),
+            self.judged,
+            percent(WINDOW_OFF_SHARE),
+            percent(WINDOWS_OFF_SHARE),
+        );
+        check("sent_rate", level, detail)
+    }
+}
+
+fn reconciliation(run: &Run) -> Check {
+    let name = "reconciliation";
+    let Some(timeline) = &run.manifest.timeline else {
+        let detail = "the run did not end, so nothing says how many arrivals there should be";
+        return check(name, CheckLevel::Skipped, detail.to_owned());
+    };
+    let rows = run.samples.len() as u64;
+    if rows != timeline.arrivals {
+        let detail = format!(
+            "{rows} rows for {} arrivals of the timeline: samples were lost or doubled",
+            timeline.arrivals
+        );
+        return check(name, CheckLevel::Invalid, detail);
+    }
+    if run.samples.digest().to_string() != timeline.digest {
+        let detail = format!("{rows} rows, but they are not the arrivals of the timeline");
+        return check(name, CheckLevel::Invalid, detail);
+    }
+    check(name, CheckLevel::Ok, format!("{rows} rows, one for each arrival of the timeline"))
+}
+
+fn clock(run: &Run) -> Check {
+    if run.vitals.is_empty() {
+        return check("clock", CheckLevel::Skipped, "no monitor.csv".to_owned());
+    }
+    let step = run.vitals.windows(2).find(|pair| {
+        pair[1].t_ns < pair[0].t_ns
+            || pair[1].wall_offset_ns < pair[0].wall_offset_ns - CLOCK_STEP_NS
+    });
+    match step {
+        Some(pair) => {
+            let detail = format!(
+                "the clock stepped back by {:.1} ms near second {}",
+                ns_to_ms(pair[0].wall_offset_ns - pair[1].wall_offset_ns),
+                second_of(pair[1].t_ns),
+            );
+            check("clock", CheckLevel::Invalid, detail)
+        }
+        None => check("clock", CheckLevel::Ok, "no clock stepped backwards".to_owned()),
+    }
+}
+
+/// Tests the intended starts of every phase; returns the check and the smallest p-value.
+fn timeline_law(run: &Run, columns: Columns<'_>) -> (Check, Option<f64>) {
+    let name = "timeline_law";
+    let judged: Vec<(String, f64)> = run
+        .phases()
+        .filter_map(|(stream, phase)| {
+            let p_value = phase_law(run, columns, stream, phase)?;
+            Some((run.phase_key(stream, &phase.name), p_value))
+        })
+        .collect();
+    let Some((key, smallest)) = judged.iter().min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        let detail = "too few arrivals to test their law".to_owned();
+        return (check(name, CheckLevel::Skipped, detail), None);
+    };
+    let p_value = (smallest * judged.len() as f64).min(1.0);
+    let level = if p_value < LAW_P_VALUE { CheckLevel::Invalid } else { CheckLevel::Ok };
+    let detail = format!(
+        "intended starts against their law: p = {p_value:.2e} at worst, in {key} (limit {LAW_P_VALUE:e})"
+    );
+    (check(name, level, detail), Some(p_value))
+}
+
+/// p-value of one phase's intended starts under their law; `None` when it cannot be judged.
+///
+/// Constant pacing has no law of chance: it is on its instants (1) or not (0).
+fn phase_law(run: &Run, columns: Columns<'_>, stream: &str, phase: &PhaseRecord) -> Option<f64> {
+    let (start_ns, end_ns) = run.span(phase);
+    let rows = rows_of(columns, stream, phase);
+    let instants: Vec<i64> =
+        rows.iter().map(|&row| columns.intended_ns[row as usize] - start_ns).collect();
+    let curve = phase_curve(phase);
+    let is_whole = run.manifest.shard.count <= 1;
+    // After a kill the last rows of each worker are missing, so the tail is thinned out.
+    let is_cut = run.was_killed && end_ns < phase.end_ns;
+    let rescaled = Rescaled::new(&instants, &curve, run.lane_share(), end_ns - start_ns);
+    match phase.arrival {
+        ArrivalKind::Constant if instants.is_empty() || is_cut => None,
+        ArrivalKind::Constant => {
+            Some(if off_pace(&instants, &curve, is_whole).is_none() { 1.0 } else { 0.0 })
+        }
+        _ if !rescaled.is_enough() || is_cut => None,
+        ArrivalKind::Poisson => Some(rescaled.poisson_fit().p_value()),
+        ArrivalKind::Uniform if !is_whole => None,
+        ArrivalKind::Uniform => Some(rescaled.uniform_gaps_fit()),
+    }
+}
+
+fn phase_curve(phase: &PhaseRecord) -> RateCurve {
+    RateCurve::new(&phase.rate, crate::numeric::ns_to_s(phase.end_ns - phase.start_ns))
+}
+
+/// Measures how far what was sent is from its law: distances, because with 100,000 arrivals
+/// any timer fails any test.
+fn sent_fit(run: &Run, columns: Columns<'_>) -> Fit {
+    let distances = run.phases().filter_map(|(stream, phase)| {
+        let is_judged = phase.arrival == ArrivalKind::Poisson && phase.role.is_measured();
+        is_judged.then(|| sent_distance(run, columns, stream, phase)).flatten()
+    });
+    let rows = columns.rows(&columns.mask(|kind| kind.is_measured));
+    let rows = || rows.iter().map(|&row| row as usize);
+    let windows = [("10ms", 10_000_000), ("100ms", 100_000_000), ("1s", SECOND_NS)];
+    let ratios = windows.into_iter().filter_map(|(name, window_ns)| {
+        let sent_rows = || rows().filter(|&row| columns.sent_ns(row).is_some());
+        let intended = sent_rows().map(|row| columns.intended_ns[row]);
+        let intended = dispersion(intended, window_ns, run.end_ns);
+        let sent = sent_rows().filter_map(|row| columns.sent_at(row));
+        (intended > 1e-6)
+            .then(|| (name.to_owned(), dispersion(sent, window_ns, run.end_ns) / intended))
+    });
+    Fit {
+        intended_p_value: None,
+        dispersion_ratio: ratios.collect::<BTreeMap<_, _>>(),
+        sent_ks_distance: distances.reduce(f64::max),
+    }
+}
+
+fn sent_distance(
+    run: &Run,
+    columns: Columns<'_>,
+    stream: &str,
+    phase: &PhaseRecord,
+) -> Option<f64> {
+    let (start_ns, end_ns) = run.span(phase);
+    let rows = rows_of(columns, stream, phase);
+    let sent = rows.iter().filter_map(|&row| columns.sent_at(row as usize));
+    let mut instants: Vec<i64> =
+        sent.filter(|&instant| instant < end_ns).map(|instant| instant - start_ns).collect();
+    instants.sort_unstable();
+    let rescaled =
+        Rescaled::new(&instants, &phase_curve(phase), run.lane_share(), end_ns - start_ns);
+    rescaled.is_enough().then(|| rescaled.exponential_distance())
+}
+
+fn generator_cpu(run: &Run) -> Check {
+    let name = "generator_cpu";
+    let cores = f64::from(run.manifest.host.cores);
+    let used: Vec<f64> = vitals::pairs(&run.vitals)
+        .skip(1)
+        .filter_map(|(before, now)| vitals::cpu_cores(&before, &now))
+        .collect();
+    if used.is_empty() || cores <= 0.0 {
+        let detail = "the generator's processor time was not recorded";
+        return check(name, CheckLevel::Skipped, detail.to_owned());
+    }
+    let busy = used.iter().filter(|&&used| used > CPU_SHARE * cores).count();
+    let share = busy as f64 / used.len() as f64;
+    let level = if share > CPU_SECONDS_SHARE { CheckLevel::Warn } else { CheckLevel::Ok };
+    let detail = format!(
+        "above {} % of {cores} cores in {:.1} % of the seconds (warning above {} %)",
+        percent(CPU_SHARE),
+        100.0 * share,
+        percent(CPU_SECONDS_SHARE),
+    );
+    check(name, level, detail)
+}
+
+/// Seconds of intended time in which the generator was late, in order.
+fn late_seconds(
+    settings: &AnalysisSettings,
+    columns: Columns<'_>,
+    sent_rate: &SentRate,
+) -> Vec<u64> {
+    let late_ns = s_to_ns(settings.lag_late_ms / 1e3);
+    let measured = columns.mask(|kind| kind.is_measured);
+    let mut seconds: BTreeSet<u64> = sent_rate.off.iter().copied().collect();
+    for (row, &lag_ns) in columns.lag_ns.iter().enumerate() {
+        if lag_ns > late_ns && measured[columns.code(row)] {
+            seconds.insert(second_of(columns.intended_ns[row]));
+        }
+    }
+    seconds.into_iter().take(LATE_SECONDS_MAX).collect()
+}

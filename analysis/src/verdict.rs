@@ -1,0 +1,76 @@
+//! What a run comes to, in words a reader can act on.
+//!
+//! Invalid beats fail beats pass. A reason names what was found and what to do about it; the
+//! most important one comes first: why the numbers cannot be believed, then which objectives
+//! are missed.
+
+use openload_contract::Verdict;
+use openload_contract::summary::{Check, CheckLevel, Confidence, ObjectiveResult, Validity};
+
+/// Decides the verdict and its reasons.
+pub fn verdict(validity: &Validity, objectives: &[ObjectiveResult]) -> (Verdict, Vec<String>) {
+    if validity.rows == 0 {
+        let reason = "no samples were recorded: nothing can be said about the target; check \
+                      that the run started and that its disk was not full";
+        return (Verdict::Invalid, vec![reason.to_owned()]);
+    }
+    let invalid = validity.checks.iter().filter(|check| check.level == CheckLevel::Invalid);
+    let mut reasons: Vec<String> =
+        invalid.map(|check| invalid_reason(check, &validity.late_seconds)).collect();
+    let verdict = if !reasons.is_empty() {
+        Verdict::Invalid
+    } else if objectives.iter().all(|objective| objective.met) {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    };
+    reasons.extend(objectives.iter().filter(|objective| !objective.met).map(missed_reason));
+    (verdict, reasons)
+}
+
+fn invalid_reason(check: &Check, late_seconds: &[u64]) -> String {
+    let detail = &check.detail;
+    let advice = match check.name.as_str() {
+        "reconciliation" => "look for errors of the disk and run again",
+        "clock" => "stop whatever sets the clock during a run and run again",
+        "timeline_law" => "the timeline itself is broken: report it with run.json",
+        _ => {
+            let seconds = late_text(late_seconds);
+            return format!(
+                "the generator was late{seconds}: {detail}; lower --rate-scale, add --workers \
+                 or give it a quieter machine"
+            );
+        }
+    };
+    format!("{detail}; {advice}")
+}
+
+/// ` in seconds 5, 6 and 9`, empty when there is none to name.
+fn late_text(seconds: &[u64]) -> String {
+    let names: Vec<String> = seconds.iter().map(u64::to_string).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [only] => format!(" in second {only}"),
+        [first @ .., last] => format!(" in seconds {} and {last}", first.join(", ")),
+    }
+}
+
+fn missed_reason(objective: &ObjectiveResult) -> String {
+    let doubt = match objective.confidence {
+        Confidence::Borderline => " (borderline: the interval covers the limit)",
+        _ => "",
+    };
+    format!("{}: measured {}{doubt}", objective.text, objective.measured_text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::late_text;
+
+    #[test]
+    fn late_seconds_are_listed() {
+        assert_eq!(late_text(&[]), "");
+        assert_eq!(late_text(&[5]), " in second 5");
+        assert_eq!(late_text(&[5, 6, 9]), " in seconds 5, 6 and 9");
+    }
+}

@@ -1,0 +1,111 @@
+//! What the reader should know although it does not change the verdict.
+
+use openload_contract::summary::{CheckLevel, Confidence, ObjectiveResult, SecondRow, Validity};
+use openload_contract::{Role, RunStatus};
+
+use crate::load::second_of;
+use crate::numeric::{mean, median, robust_sd};
+use crate::run::{Run, is_flat};
+use crate::warmup::{Truncation, mser5};
+
+/// A warm-up that moves the mean by less than this is not worth a word.
+const WARMUP_SHARE: f64 = 0.05;
+
+/// Collects every warning, the most important first.
+pub fn warnings(
+    run: &Run,
+    validity: &Validity,
+    objectives: &[ObjectiveResult],
+    seconds: &[SecondRow],
+) -> Vec<String> {
+    let mut warnings = incomplete(run);
+    let warned = validity.checks.iter().filter(|check| check.level == CheckLevel::Warn);
+    warnings.extend(warned.map(|check| check.detail.clone()));
+    warnings.extend(objectives.iter().filter_map(undecided));
+    warnings.extend(drops_without_load(seconds));
+    warnings.extend(settling(run, seconds));
+    warnings
+}
+
+fn incomplete(run: &Run) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if run.recovered.still_written > 0 {
+        warnings.push(format!(
+            "{} journals are still being written: the run goes on, and this is about its closed \
+             parts only",
+            run.recovered.still_written
+        ));
+    }
+    if run.was_killed {
+        let reach = if run.samples.is_empty() {
+            "no sample reached the disk".to_owned()
+        } else {
+            format!("samples exist up to second {}", second_of(run.end_ns - 1))
+        };
+        warnings.push(format!("the run was killed: {reach}; the results are about that part"));
+    } else if run.manifest.status == RunStatus::Interrupted {
+        let why = run.manifest.stopped_because.as_deref().unwrap_or("no reason is recorded");
+        warnings.push(format!(
+            "the run was interrupted ({why}): the results are about the part up to second {}",
+            second_of((run.end_ns - 1).max(0))
+        ));
+    }
+    if run.recovered.rows > 0 {
+        warnings.push(format!("{} rows were recovered from journals", run.recovered.rows));
+    }
+    warnings
+}
+
+fn undecided(objective: &ObjectiveResult) -> Option<String> {
+    (objective.confidence == Confidence::Insufficient).then(|| {
+        let answer = if objective.met { "counted as met" } else { "counted as missed" };
+        format!(
+            "cannot be decided and is {answer}: {} ({})",
+            objective.text, objective.measured_text
+        )
+    })
+}
+
+/// Drops that begin while the median is where it was: the bound is too small, not the target
+/// too slow.
+fn drops_without_load(seconds: &[SecondRow]) -> Option<String> {
+    let first = seconds.iter().position(|second| second.dropped > 0)?;
+    let before: Vec<f64> =
+        seconds[..first].iter().filter_map(|second| second.response_p50_ms).collect();
+    let center = median(before.clone())?;
+    let spread = robust_sd(&before, center);
+    let edge = (center + 3.0 * spread).max(1.25 * center).max(center + 1.0);
+    let now = seconds[first].response_p50_ms?;
+    (now <= edge).then(|| {
+        format!(
+            "max_in_flight too small: drops begin in second {first} while the median response \
+             time is still {now:.1} ms"
+        )
+    })
+}
+
+/// A beginning that differs from the rest, in a run without a warm-up.
+fn settling(run: &Run, seconds: &[SecondRow]) -> Option<String> {
+    if run.phases().any(|(_, phase)| phase.role == Role::Warmup) {
+        return None;
+    }
+    let (_, phase) = run.phases().next().filter(|(_, phase)| is_flat(&phase.rate))?;
+    let (start_ns, end_ns) = run.span(phase);
+    let inside = second_of(start_ns) as usize..second_of(end_ns) as usize;
+    let series: Vec<f64> =
+        seconds.get(inside)?.iter().filter_map(|second| second.response_p50_ms).collect();
+    let whole = mean(&series);
+    let differs = |rest: &[f64]| (mean(rest) - whole).abs() > WARMUP_SHARE * whole;
+    match mser5(&series) {
+        Truncation::Trim(cut) if cut > 0 && differs(&series[cut..]) => Some(format!(
+            "the first {cut} s of {} look like warm-up; they count: give the profile a phase of \
+             role warmup to leave them out",
+            phase.name
+        )),
+        Truncation::NotSteady if differs(&series[series.len() / 2..]) => Some(format!(
+            "the median response time does not become steady in the first half of {}",
+            phase.name
+        )),
+        _ => None,
+    }
+}
