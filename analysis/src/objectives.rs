@@ -2,7 +2,10 @@
 //!
 //! An objective is met by its point value; with `strict`, by its whole 95 % interval. A value
 //! that falls among failures is larger than any limit. A value that the samples do not support
-//! is not met, except for memory that cannot be read at all: nobody promised to read it.
+//! is not met, with two exceptions. Memory that cannot be read at all is not judged: nobody
+//! promised to read it. And a quantile whose samples are many but depend on each other (a queue
+//! that fills during a surge is one long accident) is met when not one response, failures
+//! included, was above the limit: that is a fact of the run and needs no inference.
 //!
 //! With a window, the objective must hold in every whole window that has the samples for it;
 //! the measured value is the worst one. `recovery_time` and `drift` look at the whole run.
@@ -56,6 +59,8 @@ enum Value {
     Known(f64),
     /// Larger than can be said, and at least this.
     AtLeast(Option<f64>),
+    /// The samples do not support a value, for this reason, but the greatest of them is this.
+    AtMost(f64, String),
     /// The samples do not support a value, for this reason.
     Unknown(String),
 }
@@ -74,6 +79,8 @@ impl Measured {
         match (&self.value, bound) {
             (Value::Unknown(_), _) => None,
             (Value::AtLeast(_), _) => Some(f64::INFINITY),
+            (Value::AtMost(limit, _), Bound::Max(allowed)) => (*limit <= allowed).then_some(*limit),
+            (Value::AtMost(..), Bound::Min(_)) => None,
             (Value::Known(value), Bound::Max(_)) => Some(*value),
             (Value::Known(value), Bound::Min(_)) => Some(-value),
         }
@@ -132,15 +139,28 @@ impl Judge<'_> {
         let distribution = Distribution::new(times);
         let estimate = distribution.estimate(self.quantile());
         let value = match (estimate.support, estimate.value) {
-            (Support::Needs(about), _) => {
-                Value::Unknown(format!("{} arrivals, about {about} are needed", distribution.len()))
-            }
+            (Support::Needs(about), _) => self.unsupported(&distribution, about),
             (_, Some(value)) if !estimate.is_censored() => Value::Known(ns_to_ms(value)),
             _ => Value::AtLeast(distribution.max().map(ns_to_ms)),
         };
         let note = (estimate.support == Support::Low)
             .then(|| "few samples lie beyond this quantile".to_owned());
         Measured { value, interval: estimate.interval_ms(), note }
+    }
+
+    /// What can be said of a quantile that the samples do not support.
+    fn unsupported(&self, distribution: &Distribution, about: u64) -> Value {
+        let why = format!("{} arrivals, about {about} are needed", distribution.len());
+        // Were the samples independent, this many would give the quantile an upper limit.
+        let fewest = 0.025_f64.ln() / self.quantile().ln();
+        match distribution.max() {
+            Some(greatest)
+                if !distribution.has_censored() && distribution.len() as f64 >= fewest =>
+            {
+                Value::AtMost(ns_to_ms(greatest), why)
+            }
+            _ => Value::Unknown(why),
+        }
     }
 
     fn throughput(&self, rows: &[u32], length_s: f64) -> Measured {
@@ -286,7 +306,10 @@ impl Judge<'_> {
                 (None, format!(">= {} (censored)", quantity(*at_least, unit)))
             }
             Value::AtLeast(None) => (None, "no success (censored)".to_owned()),
-            Value::Unknown(why) => (None, format!("insufficient: {why}")),
+            Value::AtMost(greatest, _) if met => {
+                (None, format!("none above {}", quantity(*greatest, unit)))
+            }
+            Value::AtMost(_, why) | Value::Unknown(why) => (None, format!("insufficient: {why}")),
         };
         ObjectiveResult {
             objective: objective.clone(),
@@ -314,6 +337,12 @@ impl Judge<'_> {
                 let is_excused = measured.note.as_deref() == Some(NOT_READABLE);
                 (is_excused, Confidence::Insufficient)
             }
+            Value::AtMost(greatest, _)
+                if matches!(bound, Bound::Max(_)) && bound.allows(greatest) =>
+            {
+                (!self.objective.strict, Confidence::Borderline)
+            }
+            Value::AtMost(..) => (false, Confidence::Insufficient),
             Value::AtLeast(_) => {
                 let is_clear = !is_allowed(good_end);
                 (false, if is_clear { Confidence::Clear } else { Confidence::Borderline })
@@ -372,6 +401,7 @@ fn drift_value(drift: Drift) -> Measured {
 pub fn quantity(value: f64, unit: Unit) -> String {
     let digits = |value: f64| rounded(value, if value.abs() < 10.0 { 0.001 } else { 0.1 }) as f32;
     match unit {
+        Unit::Ms if value.abs() >= 10_000.0 => format!("{} s", digits(value / 1e3)),
         Unit::Ms => format!("{} ms", digits(value)),
         Unit::PerSecond => format!("{}/s", digits(value)),
         Unit::Ratio => format!("{} %", digits(100.0 * value)),

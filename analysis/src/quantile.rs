@@ -195,6 +195,11 @@ impl Distribution {
         self.finite.checked_sub(1).map(|last| self.sorted[last])
     }
 
+    /// Tells whether a value is censored.
+    pub fn has_censored(&self) -> bool {
+        self.finite < self.len()
+    }
+
     /// Mean of the finite values in ns.
     pub fn mean(&self) -> Option<f64> {
         let finite = &self.sorted[..self.finite];

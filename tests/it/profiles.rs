@@ -100,13 +100,13 @@ fn stress_misses_its_objectives_when_its_target_is_slow_or_failing() {
 
 #[test]
 fn spike_passes() {
-    passes("spike", &with("0.6", &[]));
+    passes("spike", &with("0.7", &[]));
 }
 
 #[test]
 fn spike_misses_its_objectives_when_its_target_is_frozen_or_failing() {
-    let freeze = "target.embedded.freeze={ at = \"17s\", for = \"40s\" }";
-    misses("spike", "recovery_time", &with("0.5", &["--set", freeze]));
+    let freeze = "target.embedded.freeze={ at = \"11s\", for = \"40s\" }";
+    misses("spike", "recovery_time", &with("0.7", &["--set", freeze]));
     misses("spike", "error_rate", &with("0.5", &FAILING));
 }
 
