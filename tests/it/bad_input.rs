@@ -23,14 +23,14 @@ fn wrong_profiles_are_refused_with_place_and_remedy() {
     let bench = Bench::turn();
     let base = steady(100, "poisson", 5, "");
     let cases: Vec<(String, Vec<&str>)> = vec![
-        (base.replace("duration", "durration"), vec!["durration", "duration", "bad.toml:5:"]),
-        (base.replace("rate = 100", "rate = -100"), vec!["-100", "bad.toml:6:"]),
-        (base.replace("\"5s\"", "\"5 parsecs\""), vec!["5 parsecs", "bad.toml:5:"]),
-        (base.replace("\"5s\"", "5"), vec!["unit", "bad.toml:5:"]),
-        (base.replace("rate = 100", "rate = nan"), vec!["nan", "bad.toml:6:"]),
-        (base.replace("rate = 100", "rate = inf"), vec!["inf", "bad.toml:6:"]),
-        (base.replace("\"5s\"", "\"0s\""), vec!["0s", "bad.toml:5:"]),
-        (base.replace("\"poisson\"", "\"poison\""), vec!["poison", "poisson", "bad.toml:7:"]),
+        (base.replace("duration", "durration"), vec!["durration", "duration", "bad.toml:7:"]),
+        (base.replace("rate = 100", "rate = -100"), vec!["-100", "bad.toml:8:"]),
+        (base.replace("\"5s\"", "\"5 parsecs\""), vec!["5 parsecs", "bad.toml:7:"]),
+        (base.replace("\"5s\"", "5"), vec!["unit", "bad.toml:7:"]),
+        (base.replace("rate = 100", "rate = nan"), vec!["nan", "bad.toml:8:"]),
+        (base.replace("rate = 100", "rate = inf"), vec!["inf", "bad.toml:8:"]),
+        (base.replace("\"5s\"", "\"0s\""), vec!["0s", "bad.toml:7:"]),
+        (base.replace("\"poisson\"", "\"poison\""), vec!["poison", "poisson", "bad.toml:9:"]),
         ("name = \"empty\"\n".to_owned(), vec!["phase"]),
         (format!("{base}{}", phase_again(&base)), vec!["steady", "bad.toml:"]),
         ("name = \n".to_owned(), vec!["bad.toml:1:"]),

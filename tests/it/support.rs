@@ -224,7 +224,7 @@ pub fn row_keys(rows: &[Row]) -> Vec<(i64, u64)> {
 /// A profile of one steady phase at the built-in target, to which tables may be added.
 pub fn steady(rate: u32, arrival: &str, seconds: u32, rest: &str) -> String {
     format!(
-        "name = \"test\"\nseed = 42\n\
+        "name = \"test\"\nseed = 42\n[target]\nurl = \"embedded\"\n\
          [[phase]]\nname = \"steady\"\nduration = \"{seconds}s\"\nrate = {rate}\narrival = \"{arrival}\"\n\
          {rest}"
     )
