@@ -14,9 +14,9 @@ use crate::load::{Columns, second_of};
 use crate::numeric::SECOND_NS;
 use crate::run::Run;
 
-/// Most seconds of a series, about four months: a row that claims to lie further out is
-/// damaged, and would ask for a series without end.
-const SECONDS_MAX: u64 = 10_000_000;
+/// How far the series goes beyond the end of the timeline. A row that claims to have ended
+/// later is damaged, and would ask for a series without end.
+const DRAIN_MAX_NS: i64 = 3_600 * SECOND_NS;
 
 /// Builds the series from second 0 to the last completion.
 ///
@@ -28,7 +28,8 @@ pub fn seconds(run: &Run) -> Result<Vec<SecondRow>, Error> {
         return Ok(Vec::new());
     }
     let last_ns = (0..columns.len()).map(|row| columns.finished_at(row)).max().unwrap_or(0);
-    let count = (second_of(last_ns.max(run.end_ns - 1)) + 1).min(SECONDS_MAX);
+    let last_ns = last_ns.clamp(run.end_ns - 1, run.end_ns + DRAIN_MAX_NS);
+    let count = second_of(last_ns) + 1;
     let mut series: Vec<SecondRow> =
         (0..count).map(|t_s| SecondRow { t_s, ..SecondRow::default() }).collect();
     fill_intended(run, &mut series)?;

@@ -14,9 +14,7 @@ pub fn verdict(validity: &Validity, objectives: &[ObjectiveResult]) -> (Verdict,
                       that the run started and that its disk was not full";
         return (Verdict::Invalid, vec![reason.to_owned()]);
     }
-    let invalid = validity.checks.iter().filter(|check| check.level == CheckLevel::Invalid);
-    let mut reasons: Vec<String> =
-        invalid.map(|check| invalid_reason(check, &validity.late_seconds)).collect();
+    let mut reasons = invalid_reasons(validity);
     let verdict = if !reasons.is_empty() {
         Verdict::Invalid
     } else if objectives.iter().all(|objective| objective.met) {
@@ -28,21 +26,34 @@ pub fn verdict(validity: &Validity, objectives: &[ObjectiveResult]) -> (Verdict,
     (verdict, reasons)
 }
 
-fn invalid_reason(check: &Check, late_seconds: &[u64]) -> String {
-    let detail = &check.detail;
-    let advice = match check.name.as_str() {
-        "reconciliation" => "look for errors of the disk and run again",
-        "clock" => "stop whatever sets the clock during a run and run again",
-        "timeline_law" => "the timeline itself is broken: report it with run.json",
-        _ => {
-            let seconds = late_text(late_seconds);
-            return format!(
-                "the generator was late{seconds}: {detail}; lower --rate-scale, add --workers \
-                 or give it a quieter machine"
-            );
-        }
-    };
-    format!("{detail}; {advice}")
+/// Why the numbers cannot be believed: lateness, whatever it was seen by, is one reason.
+fn invalid_reasons(validity: &Validity) -> Vec<String> {
+    let invalid = validity.checks.iter().filter(|check| check.level == CheckLevel::Invalid);
+    let (other, late): (Vec<&Check>, Vec<&Check>) =
+        invalid.partition(|check| advice(&check.name).is_some());
+    let details: Vec<&str> = late.iter().map(|check| check.detail.as_str()).collect();
+    let late = (!late.is_empty()).then(|| {
+        format!(
+            "the generator was late{}: {}; lower --rate-scale, add --workers or give it a \
+             quieter machine",
+            late_text(&validity.late_seconds),
+            details.join("; "),
+        )
+    });
+    let other = other.iter().filter_map(|check| {
+        advice(&check.name).map(|advice| format!("{}; {advice}", check.detail))
+    });
+    late.into_iter().chain(other).collect()
+}
+
+/// What to do about a check that is not about lateness.
+fn advice(check: &str) -> Option<&'static str> {
+    match check {
+        "reconciliation" => Some("look for errors of the disk and run again"),
+        "clock" => Some("stop whatever sets the clock during a run and run again"),
+        "timeline_law" => Some("the timeline itself is broken: report it with run.json"),
+        _ => None,
+    }
 }
 
 /// ` in seconds 5, 6 and 9`, empty when there is none to name.
