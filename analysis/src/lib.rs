@@ -87,7 +87,7 @@ fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
     let validity = validity::validity(run)?;
     let recovery = recovery::recoveries(run, &limits)?;
     let objectives = objectives::judge(run, &recovery)?;
-    let (verdict, reasons) = verdict::verdict(&validity, &objectives);
+    let (verdict, reasons) = verdict::verdict(&validity, groups.all.requests.intended, &objectives);
     Ok(Summary {
         schema_version: SCHEMA_VERSION.to_owned(),
         run: run_facts(run)?,

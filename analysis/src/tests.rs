@@ -7,7 +7,7 @@ use openload_contract::summary::{CheckLevel, DriftShape};
 use openload_contract::{
     ArrivalKind, Bound, Metric, Outcome, RateLaw, Role, RunStatus, ShardId, Summary, Verdict,
 };
-use openload_samples::{Chunk, Names, PartWriter, Rotation, worker_dir};
+use openload_samples::{Chunk, Names, PartWriter, Rotation, Sample, worker_dir};
 use proptest::prelude::*;
 
 use crate::testing::{PhasePlan, Simulated, exponential, fail, phase};
@@ -152,6 +152,40 @@ fn an_empty_run_says_so() {
     assert!(analysis.summary.reasons[0].contains("no samples"), "{:?}", analysis.summary.reasons);
     assert!(analysis.seconds.is_empty());
     assert_eq!(analysis.summary.all.response_time.p50, None);
+}
+
+#[test]
+fn a_run_that_ended_in_its_warm_up_says_so() {
+    let warm = [phase("warm", Role::Warmup, 100.0, 5.0), phase("hold", Role::Steady, 100.0, 5.0)];
+    let mut run = Simulated::new(&warm, 5 * MS);
+    run.rows.retain(|row| row.phase == 0);
+    run.manifest.status = RunStatus::Interrupted;
+    run.seal();
+    let summary = analysed(&run).summary;
+    assert_eq!(summary.verdict, Verdict::Invalid);
+    assert!(summary.reasons[0].contains("warm-up"), "{:?}", summary.reasons);
+}
+
+#[test]
+fn follow_up_steps_are_no_arrivals() {
+    let mut run = clean();
+    let followers = run.rows.iter().take(100).map(|row| Sample { step: 1, ..*row });
+    let followers: Vec<Sample> = followers.collect();
+    let arrivals = run.rows.len() as u64;
+    run.rows.extend(followers);
+    let summary = analysed(&run).summary;
+    assert_eq!((summary.validity.rows, summary.all.requests.intended), (arrivals, arrivals));
+    assert_eq!(summary.verdict, Verdict::Pass, "{:?}", summary.reasons);
+}
+
+#[test]
+fn a_damaged_row_does_not_ask_for_a_series_without_end() {
+    let mut run = clean();
+    run.rows[10].response_ns = i64::MAX / 2;
+    run.rows[11].intended_ns = -5;
+    let Analysis { summary, seconds, .. } = analysed(&run);
+    assert_eq!(summary.verdict, Verdict::Invalid);
+    assert!(seconds.len() < 4_000, "{}", seconds.len());
 }
 
 #[test]

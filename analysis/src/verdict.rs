@@ -7,11 +7,13 @@
 use openload_contract::Verdict;
 use openload_contract::summary::{Check, CheckLevel, Confidence, ObjectiveResult, Validity};
 
-/// Decides the verdict and its reasons.
-pub fn verdict(validity: &Validity, objectives: &[ObjectiveResult]) -> (Verdict, Vec<String>) {
-    if validity.rows == 0 {
-        let reason = "no samples were recorded: nothing can be said about the target; check \
-                      that the run started and that its disk was not full";
+/// Decides the verdict and its reasons; `measured` is the number of arrivals that count.
+pub fn verdict(
+    validity: &Validity,
+    measured: u64,
+    objectives: &[ObjectiveResult],
+) -> (Verdict, Vec<String>) {
+    if let Some(reason) = nothing_measured(validity.rows, measured) {
         return (Verdict::Invalid, vec![reason.to_owned()]);
     }
     let mut reasons = invalid_reasons(validity);
@@ -24,6 +26,21 @@ pub fn verdict(validity: &Validity, objectives: &[ObjectiveResult]) -> (Verdict,
     };
     reasons.extend(objectives.iter().filter(|objective| !objective.met).map(missed_reason));
     (verdict, reasons)
+}
+
+/// Why nothing can be said about the target.
+fn nothing_measured(rows: u64, measured: u64) -> Option<&'static str> {
+    match (rows, measured) {
+        (0, _) => Some(
+            "no samples were recorded: nothing can be said about the target; check that the run \
+             started and that its disk was not full",
+        ),
+        (_, 0) => Some(
+            "no arrivals in a measured phase: nothing can be said about the target; let the run \
+             go on beyond its warm-up",
+        ),
+        _ => None,
+    }
 }
 
 /// Why the numbers cannot be believed: lateness, whatever it was seen by, is one reason.
