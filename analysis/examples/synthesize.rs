@@ -104,7 +104,7 @@ fn sample(seq: u64, intended_ns: i64, length_ns: i64, random: &mut Xoshiro256Plu
     let sent_ns = lag_ns + 15_000;
     let ttfb_ns = sent_ns + (exponential(random) * 5e6) as i64;
     let is_ok = !random.random_bool(0.001);
-    let request = u16::from(seq % 3 == 0) + u16::from(seq % 10 == 0);
+    let request = u16::from(seq.is_multiple_of(3)) + u16::from(seq.is_multiple_of(10));
     Sample {
         seq,
         intended_ns,
@@ -117,7 +117,7 @@ fn sample(seq: u64, intended_ns: i64, length_ns: i64, random: &mut Xoshiro256Plu
         outcome: if is_ok { Outcome::Ok } else { Outcome::HttpError },
         stream: 0,
         phase: u16::from(intended_ns >= warm_end_ns(length_ns)),
-        scenario: u16::from(seq % 10 == 0),
+        scenario: u16::from(seq.is_multiple_of(10)),
         request,
         step: 0,
         bytes_in: 512,

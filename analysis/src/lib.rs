@@ -8,8 +8,8 @@
 //!
 //! ```text
 //! run.json ─┐                    ┌─ quantile, groups, seconds, decompose ─┐
-//! samples/ ─┼─ run, load (frame) ┼─ validity (law), warmup                ┼─ objectives ─ verdict
-//! monitor ──┘                    └─ drift (soak, trend), recovery         ┘   warnings
+//! samples/ ─┼─ run, load (frame) ┼─ validity (fit, law), warmup           ┼─ objectives ─ verdict
+//! monitor ──┘                    └─ soak (drift, trend), recovery         ┘   warnings
 //! ```
 //!
 //! Rows are read column by column into one polars frame in the order of the timeline
@@ -19,9 +19,11 @@
 //!
 //! The crate must not know the generator (clocks, HTTP, schedules) or terminals.
 
+pub mod change_point;
 pub mod decompose;
 pub mod drift;
 mod error;
+pub mod fit;
 pub mod groups;
 pub mod law;
 pub mod load;
@@ -86,7 +88,7 @@ fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
     let validity = validity::validity(run)?;
     let recovery = recovery::recoveries(run, &limits)?;
     let objectives = objectives::judge(run, &recovery)?;
-    let (verdict, reasons) = verdict::verdict(&validity, &objectives);
+    let (verdict, reasons) = verdict::verdict(&validity, groups.all.requests.intended, &objectives);
     Ok(Summary {
         schema_version: SCHEMA_VERSION.to_owned(),
         run: run_facts(run)?,

@@ -232,6 +232,11 @@ impl<'a> Columns<'a> {
         codes.filter(|&(_, &code)| mask[code as usize]).map(|(row, _)| row).collect()
     }
 
+    /// Rows of `range` of the kinds in `mask`, in the order of the timeline.
+    pub fn rows_in(&self, range: std::ops::Range<usize>, mask: &[bool]) -> Vec<u32> {
+        range.filter(|&row| mask[self.code(row)]).map(|row| row as u32).collect()
+    }
+
     /// Deals the rows out to `groups` groups in one pass; kinds without a group are left out.
     pub fn partition(&self, group_of_kind: &[Option<usize>], groups: usize) -> Vec<Vec<u32>> {
         let mut parts = vec![Vec::new(); groups];

@@ -397,7 +397,7 @@ fn drift_value(drift: Drift) -> Measured {
     Measured { note, ..measured }
 }
 
-/// A value with its unit: `12.3 ms`, `1,000/s`, `0.5 %`.
+/// A value with its unit: `12.3 ms`, `1000/s`, `0.5 %`.
 pub fn quantity(value: f64, unit: Unit) -> String {
     let digits = |value: f64| rounded(value, if value.abs() < 10.0 { 0.001 } else { 0.1 }) as f32;
     match unit {

@@ -14,9 +14,9 @@ use crate::load::{Columns, second_of};
 use crate::numeric::SECOND_NS;
 use crate::run::Run;
 
-/// Most seconds of a series, about four months: a row that claims to lie further out is
-/// damaged, and would ask for a series without end.
-const SECONDS_MAX: u64 = 10_000_000;
+/// How far the series goes beyond the end of the timeline. A row that claims to have ended
+/// later is damaged, and would ask for a series without end.
+const DRAIN_MAX_NS: i64 = 3_600 * SECOND_NS;
 
 /// Builds the series from second 0 to the last completion.
 ///
@@ -28,7 +28,8 @@ pub fn seconds(run: &Run) -> Result<Vec<SecondRow>, Error> {
         return Ok(Vec::new());
     }
     let last_ns = (0..columns.len()).map(|row| columns.finished_at(row)).max().unwrap_or(0);
-    let count = (second_of(last_ns.max(run.end_ns - 1)) + 1).min(SECONDS_MAX);
+    let last_ns = last_ns.clamp(run.end_ns - 1, run.end_ns + DRAIN_MAX_NS);
+    let count = second_of(last_ns) + 1;
     let mut series: Vec<SecondRow> =
         (0..count).map(|t_s| SecondRow { t_s, ..SecondRow::default() }).collect();
     fill_intended(run, &mut series)?;
@@ -80,7 +81,7 @@ const TIMES: [Time; 10] = [
 
 /// Groups the arrivals by the second of their intended start.
 fn by_second(run: &Run) -> Result<DataFrame, Error> {
-    let is_ok = || col("kind").is_in_codes(run, Outcome::is_ok);
+    let is_ok = || outcome_is(run, Outcome::is_ok);
     let source = |column: &str| match column {
         "response" => col("response_ns").filter(is_ok()),
         "service" => (col("response_ns") - col("sent_ns")).filter(is_ok()),
@@ -89,7 +90,7 @@ fn by_second(run: &Run) -> Result<DataFrame, Error> {
     let mut wanted = vec![
         len().alias("offered"),
         is_ok().sum().alias("ok"),
-        col("kind").is_in_codes(run, |outcome| outcome == Outcome::Dropped).sum().alias("dropped"),
+        outcome_is(run, |outcome| outcome == Outcome::Dropped).sum().alias("dropped"),
     ];
     for (name, column, level, ..) in TIMES {
         let values = source(column);
@@ -108,27 +109,17 @@ fn by_second(run: &Run) -> Result<DataFrame, Error> {
     Ok(frame.lazy().group_by([col("t_s")]).agg(wanted).collect()?)
 }
 
-/// A test of a kind code, as an expression.
-trait CodeTest {
-    /// True where the outcome behind the code passes `holds`.
-    fn is_in_codes(self, run: &Run, holds: impl Fn(Outcome) -> bool) -> Expr;
-}
-
-impl CodeTest for Expr {
-    fn is_in_codes(self, run: &Run, holds: impl Fn(Outcome) -> bool) -> Expr {
-        // Codes are dense and few: the test is a chain of ranges, most often of one.
-        let kinds = run.samples.kinds();
-        let codes: Vec<u32> = (0..)
-            .zip(kinds)
-            .filter(|(_, kind)| holds(kind.outcome))
-            .map(|(code, _)| code)
-            .collect();
-        let ranges = codes.chunk_by(|a, b| a + 1 == *b).filter_map(|run| {
-            let (&first, &last) = (run.first()?, run.last()?);
-            Some(self.clone().gt_eq(lit(first)).and(self.clone().lt_eq(lit(last))))
-        });
-        ranges.reduce(Expr::or).unwrap_or_else(|| self.clone().lt(lit(0_u32)))
-    }
+/// True for rows whose outcome passes `holds`, as an expression over the codes of kinds.
+fn outcome_is(run: &Run, holds: impl Fn(Outcome) -> bool) -> Expr {
+    // Codes are dense and few: the test is a chain of ranges, most often of one.
+    let kinds = (0_u32..).zip(run.samples.kinds());
+    let codes: Vec<u32> =
+        kinds.filter(|(_, kind)| holds(kind.outcome)).map(|(code, _)| code).collect();
+    let ranges = codes.chunk_by(|a, b| a + 1 == *b).filter_map(|range| {
+        let (&first, &last) = (range.first()?, range.last()?);
+        Some(col("kind").gt_eq(lit(first)).and(col("kind").lt_eq(lit(last))))
+    });
+    ranges.reduce(Expr::or).unwrap_or_else(|| lit(false).and(col("kind").is_not_null()))
 }
 
 /// Fills what is counted when it happened: sent, completed, in flight.

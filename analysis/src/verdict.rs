@@ -7,16 +7,16 @@
 use openload_contract::Verdict;
 use openload_contract::summary::{Check, CheckLevel, Confidence, ObjectiveResult, Validity};
 
-/// Decides the verdict and its reasons.
-pub fn verdict(validity: &Validity, objectives: &[ObjectiveResult]) -> (Verdict, Vec<String>) {
-    if validity.rows == 0 {
-        let reason = "no samples were recorded: nothing can be said about the target; check \
-                      that the run started and that its disk was not full";
+/// Decides the verdict and its reasons; `measured` is the number of arrivals that count.
+pub fn verdict(
+    validity: &Validity,
+    measured: u64,
+    objectives: &[ObjectiveResult],
+) -> (Verdict, Vec<String>) {
+    if let Some(reason) = nothing_measured(validity.rows, measured) {
         return (Verdict::Invalid, vec![reason.to_owned()]);
     }
-    let invalid = validity.checks.iter().filter(|check| check.level == CheckLevel::Invalid);
-    let mut reasons: Vec<String> =
-        invalid.map(|check| invalid_reason(check, &validity.late_seconds)).collect();
+    let mut reasons = invalid_reasons(validity);
     let verdict = if !reasons.is_empty() {
         Verdict::Invalid
     } else if objectives.iter().all(|objective| objective.met) {
@@ -28,21 +28,49 @@ pub fn verdict(validity: &Validity, objectives: &[ObjectiveResult]) -> (Verdict,
     (verdict, reasons)
 }
 
-fn invalid_reason(check: &Check, late_seconds: &[u64]) -> String {
-    let detail = &check.detail;
-    let advice = match check.name.as_str() {
-        "reconciliation" => "look for errors of the disk and run again",
-        "clock" => "stop whatever sets the clock during a run and run again",
-        "timeline_law" => "the timeline itself is broken: report it with run.json",
-        _ => {
-            let seconds = late_text(late_seconds);
-            return format!(
-                "the generator was late{seconds}: {detail}; lower --rate-scale, add --workers \
-                 or give it a quieter machine"
-            );
-        }
-    };
-    format!("{detail}; {advice}")
+/// Why nothing can be said about the target.
+fn nothing_measured(rows: u64, measured: u64) -> Option<&'static str> {
+    match (rows, measured) {
+        (0, _) => Some(
+            "no samples were recorded: nothing can be said about the target; check that the run \
+             started and that its disk was not full",
+        ),
+        (_, 0) => Some(
+            "no arrivals in a measured phase: nothing can be said about the target; let the run \
+             go on beyond its warm-up",
+        ),
+        _ => None,
+    }
+}
+
+/// Why the numbers cannot be believed: lateness, whatever it was seen by, is one reason.
+fn invalid_reasons(validity: &Validity) -> Vec<String> {
+    let invalid = validity.checks.iter().filter(|check| check.level == CheckLevel::Invalid);
+    let (other, late): (Vec<&Check>, Vec<&Check>) =
+        invalid.partition(|check| advice(&check.name).is_some());
+    let details: Vec<&str> = late.iter().map(|check| check.detail.as_str()).collect();
+    let late = (!late.is_empty()).then(|| {
+        format!(
+            "the generator was late{}: {}; lower --rate-scale, add --workers or give it a \
+             quieter machine",
+            late_text(&validity.late_seconds),
+            details.join("; "),
+        )
+    });
+    let other = other.iter().filter_map(|check| {
+        advice(&check.name).map(|advice| format!("{}; {advice}", check.detail))
+    });
+    late.into_iter().chain(other).collect()
+}
+
+/// What to do about a check that is not about lateness.
+fn advice(check: &str) -> Option<&'static str> {
+    match check {
+        "reconciliation" => Some("look for errors of the disk and run again"),
+        "clock" => Some("stop whatever sets the clock during a run and run again"),
+        "timeline_law" => Some("the timeline itself is broken: report it with run.json"),
+        _ => None,
+    }
 }
 
 /// ` in seconds 5, 6 and 9`, empty when there is none to name.
