@@ -95,21 +95,28 @@ pub fn scope_of(objective: &Objective) -> Scope<'_> {
 }
 
 /// Response times of rows in arrival order; failures rank as infinitely slow.
-pub fn responses(columns: Columns<'_>, rows: &[u32]) -> Vec<i64> {
-    rows.iter()
-        .map(|&row| {
-            let row = row as usize;
-            if columns.kind(row).outcome.is_ok() { columns.response_ns[row] } else { CENSORED }
-        })
-        .collect()
+pub fn response_times(columns: Columns<'_>, rows: &[u32]) -> Vec<i64> {
+    let time = |&row: &u32| {
+        let row = row as usize;
+        if columns.kind(row).outcome.is_ok() { columns.response_ns[row] } else { CENSORED }
+    };
+    rows.iter().map(time).collect()
 }
 
-/// Service times of the successes among rows, in arrival order.
-pub fn services(columns: Columns<'_>, rows: &[u32]) -> Vec<i64> {
-    let rows = rows.iter().map(|&row| row as usize);
-    rows.filter(|&row| columns.kind(row).outcome.is_ok())
-        .filter_map(|row| columns.service_ns(row))
-        .collect()
+/// Distribution of the response times of rows, phase by phase.
+pub fn responses(run: &Run, columns: Columns<'_>, rows: &[u32]) -> Distribution {
+    Distribution::new(response_times(columns, rows)).with_cuts(run.cuts(columns, rows))
+}
+
+/// Distribution of the service times of the successes among rows, phase by phase.
+pub fn services(run: &Run, columns: Columns<'_>, rows: &[u32]) -> Distribution {
+    let time = |row: u32| {
+        let is_ok = columns.kind(row as usize).outcome.is_ok();
+        if is_ok { columns.service_ns(row as usize) } else { None }
+    };
+    let rows = rows.iter().filter_map(|&row| Some((row, time(row)?)));
+    let (rows, times): (Vec<u32>, Vec<i64>) = rows.unzip();
+    Distribution::new(times).with_cuts(run.cuts(columns, &rows))
 }
 
 /// Schedule lags of rows, in arrival order.
@@ -152,7 +159,7 @@ impl Table<'_> {
 
     fn summarise(&self, rows: &[u32], length_s: f64) -> GroupSummary {
         let requests = self.counts(rows);
-        let all = Distribution::new(responses(self.columns, rows));
+        let all = responses(self.run, self.columns, rows);
         let response_time = all.table();
         let response_time_ok =
             if requests.failed == 0 { response_time.clone() } else { all.into_finite().table() };
@@ -161,7 +168,7 @@ impl Table<'_> {
             rate: self.rates(rows, requests, length_s),
             response_time,
             response_time_ok,
-            service_time: Distribution::new(services(self.columns, rows)).table(),
+            service_time: services(self.run, self.columns, rows).table(),
             schedule_lag_us: lag_quantiles(lags(self.columns, rows)),
             errors: self.errors(rows),
         }

@@ -30,6 +30,7 @@ pub mod load;
 pub mod numeric;
 pub mod objectives;
 pub mod output;
+pub mod precision;
 pub mod quantile;
 pub mod recovery;
 pub mod run;

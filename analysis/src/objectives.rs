@@ -23,7 +23,8 @@ use crate::Error;
 use crate::groups::{lags, responses, scope_of, services};
 use crate::load::{Columns, Kind};
 use crate::numeric::{ns_to_ms, rounded, s_to_ns};
-use crate::quantile::{Distribution, Support, share_precision};
+use crate::precision::share_precision;
+use crate::quantile::{Distribution, Support};
 use crate::run::{Run, Scope};
 use crate::soak::{memory_drift, response_drift};
 use crate::validity::percent;
@@ -122,9 +123,9 @@ impl Judge<'_> {
     /// Measures rows whose intended time is `length_s`.
     fn over(&self, rows: &[u32], length_s: f64) -> Measured {
         match self.objective.metric {
-            Metric::ResponseTime => self.time(responses(self.columns, rows)),
-            Metric::ServiceTime => self.time(services(self.columns, rows)),
-            Metric::ScheduleLag => self.time(lags(self.columns, rows)),
+            Metric::ResponseTime => self.time(&responses(self.run, self.columns, rows)),
+            Metric::ServiceTime => self.time(&services(self.run, self.columns, rows)),
+            Metric::ScheduleLag => self.time(&Distribution::new(lags(self.columns, rows))),
             Metric::Throughput => self.throughput(rows, length_s),
             Metric::ErrorRate => self.share(rows, |kind| !kind.outcome.is_ok()),
             Metric::Availability => self.share(rows, is_available),
@@ -132,14 +133,13 @@ impl Judge<'_> {
         }
     }
 
-    fn time(&self, times: Vec<i64>) -> Measured {
-        if times.is_empty() {
+    fn time(&self, distribution: &Distribution) -> Measured {
+        if distribution.is_empty() {
             return Measured::unknown("no arrivals to measure");
         }
-        let distribution = Distribution::new(times);
         let estimate = distribution.estimate(self.quantile());
         let value = match (estimate.support, estimate.value) {
-            (Support::Needs(about), _) => self.unsupported(&distribution, about),
+            (Support::Needs(about), _) => self.unsupported(distribution, about),
             (_, Some(value)) if !estimate.is_censored() => Value::Known(ns_to_ms(value)),
             _ => Value::AtLeast(distribution.max().map(ns_to_ms)),
         };
@@ -187,7 +187,7 @@ impl Judge<'_> {
         let mask = self.columns.mask(holds);
         let is_inside = |row: &u32| mask[self.columns.code(*row as usize)];
         let share = rows.iter().filter(|row| is_inside(row)).count() as f64 / rows.len() as f64;
-        let precision = share_precision(rows, share, is_inside);
+        let precision = share_precision(rows, &self.run.cuts(self.columns, rows), share, is_inside);
         let effective = precision.map_or(rows.len() as f64, |precision| precision.effective);
         (share, wilson(share, effective))
     }

@@ -10,28 +10,22 @@
 //! `[x(l), x(u)]`.
 //!
 //! **Confidence we report.** Response times are autocorrelated, and the binomial interval then
-//! covers a nominal 95 % in as little as 2 % of runs. In arrival order the rows are cut into 30
-//! batches of equal count; `I_j` is the share of batch j at or below `q_p`, and
-//! `v = max(var(I)/m · (1+r)/(1−r), p(1−p)/n)` with r the lag-1 autocorrelation of I in
-//! [0, .95] (Chen & Kelton 2001; Alexopoulos et al. 2019). The interval's ranks are
-//! `⌊n(p − t√v)⌋` and `⌈n(p + t√v)⌉ + 1` with t of 29 degrees of freedom. `n_eff = p(1−p)/v`
-//! tells how many independent samples would be as good, and with it whether a quantile may be
-//! claimed at all.
+//! covers a nominal 95 % in as little as 2 % of runs. The variance v of the share of rows at or
+//! below `q_p` comes from batches ([`crate::precision`]), and the interval's ranks are
+//! `⌊n(p − t√v)⌋` and `⌈n(p + t√v)⌉ + 1`. `n_eff = p(1−p)/v` tells how many independent samples
+//! would be as good, and with it whether a quantile may be claimed at all.
 
 use std::collections::BTreeMap;
 
 use openload_contract::summary::{Interval, QuantileNote, Quantiles};
-use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
+use statrs::distribution::{Binomial, DiscreteCDF};
 
-use crate::numeric::{autocorrelation, ns_to_ms, variance};
+use crate::numeric::ns_to_ms;
+use crate::precision::share_precision;
 
 /// Rank of a failure: slower than everything.
 pub const CENSORED: i64 = i64::MAX;
 
-/// Batches of the batch-indicator interval.
-const BATCHES: usize = 30;
-/// Fewer rows than this per batch make the batches' shares too coarse to estimate a variance.
-const BATCH_ROWS_MIN: usize = 2;
 /// Effective samples beyond a quantile for it to be shown, and for it to be shown unmarked.
 /// Coverage of the interval is .83 at 2.1, .92 at 4.5 and .97 at 26.
 const BEYOND_MIN: f64 = 3.0;
@@ -57,51 +51,6 @@ pub fn binomial_ranks(count: u64, level: f64) -> (u64, Option<u64>) {
     let low = binomial.inverse_cdf(0.025);
     let high = binomial.inverse_cdf(0.975) + 1;
     (low, (high <= count).then_some(high))
-}
-
-/// How well a share of rows is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Precision {
-    /// Variance of the share.
-    pub variance: f64,
-    /// Independent rows that would know it as well.
-    pub effective: f64,
-    /// Half-width of the share's 95 % interval.
-    pub half_width: f64,
-}
-
-/// Estimates how well the share `level` of rows for which `is_inside` holds is known, from
-/// batches of rows in arrival order.
-pub fn share_precision<T>(
-    ordered: &[T],
-    level: f64,
-    is_inside: impl Fn(&T) -> bool,
-) -> Option<Precision> {
-    let independent = level * (1.0 - level) / ordered.len() as f64;
-    if ordered.len() < BATCHES * BATCH_ROWS_MIN || independent <= 0.0 {
-        return None;
-    }
-    let shares: Vec<f64> = (0..BATCHES)
-        .map(|batch| {
-            let start = batch * ordered.len() / BATCHES;
-            let end = (batch + 1) * ordered.len() / BATCHES;
-            let inside = ordered[start..end].iter().filter(|row| is_inside(row)).count();
-            inside as f64 / (end - start) as f64
-        })
-        .collect();
-    let carry = autocorrelation(&shares, 1).clamp(0.0, 0.95);
-    let batched = variance(&shares) / BATCHES as f64 * (1.0 + carry) / (1.0 - carry);
-    let variance = batched.max(independent);
-    Some(Precision {
-        variance,
-        effective: level * (1.0 - level) / variance,
-        half_width: student() * variance.sqrt(),
-    })
-}
-
-/// Student's t(.975) of [`BATCHES`] − 1 degrees of freedom.
-fn student() -> f64 {
-    StudentsT::new(0.0, 1.0, (BATCHES - 1) as f64).map_or(2.045, |law| law.inverse_cdf(0.975))
 }
 
 /// Whether the samples support a quantile.
@@ -150,6 +99,8 @@ impl Estimate {
 #[derive(Debug, Clone)]
 pub struct Distribution {
     ordered: Vec<i64>,
+    /// Positions in `ordered` at which a new stratum begins.
+    cuts: Vec<usize>,
     sorted: Vec<i64>,
     finite: usize,
 }
@@ -160,11 +111,19 @@ impl Distribution {
         let mut sorted = ordered.clone();
         sorted.sort_unstable();
         let finite = sorted.partition_point(|&value| value != CENSORED);
-        Self { ordered, sorted, finite }
+        Self { ordered, cuts: Vec::new(), sorted, finite }
+    }
+
+    /// Tells where strata begin: rows on the two sides of a cut differ by design.
+    pub fn with_cuts(mut self, cuts: Vec<usize>) -> Self {
+        self.cuts = cuts;
+        self
     }
 
     /// Leaves the failures out.
     pub fn into_finite(mut self) -> Self {
+        let finite = |rows: &[i64]| rows.iter().filter(|&&value| value != CENSORED).count();
+        self.cuts = self.cuts.iter().map(|&cut| finite(&self.ordered[..cut])).collect();
         self.ordered.retain(|&value| value != CENSORED);
         self.sorted.truncate(self.finite);
         self
@@ -213,7 +172,7 @@ impl Distribution {
             return Estimate { value: None, low: None, high: None, support: Support::Needs(1) };
         };
         let count = self.len();
-        let precision = share_precision(&self.ordered, level, |&row| row <= value);
+        let precision = share_precision(&self.ordered, &self.cuts, level, |&row| row <= value);
         let effective = precision.map_or(count as f64, |precision| precision.effective);
         let (low, high) = match precision {
             Some(precision) => self.batch_ranks(level, precision.half_width),

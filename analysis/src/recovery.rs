@@ -24,7 +24,7 @@ use openload_contract::summary::Recovery;
 use openload_contract::{Outcome, PhaseRecord, RateLaw, Role, StreamRecord};
 
 use crate::Error;
-use crate::groups::is_good;
+use crate::groups::{is_good, response_times};
 use crate::load::Columns;
 use crate::numeric::{median, ns_to_ms, ns_to_s, robust_sd, s_to_ns};
 use crate::quantile::{CENSORED, of_sorted};
@@ -298,7 +298,7 @@ impl View<'_> {
 
     fn window(&self, start_ns: i64, window_ns: i64, backlog: &Backlog) -> Window {
         let rows = self.between(start_ns, start_ns + window_ns);
-        let mut responses = crate::groups::responses(self.columns, rows);
+        let mut responses = response_times(self.columns, rows);
         responses.sort_unstable();
         let finite = responses.partition_point(|&response| response != CENSORED);
         let good = rows.iter().filter(|&&row| is_good(self.columns, self.limits, row as usize));

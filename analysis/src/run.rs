@@ -1,5 +1,6 @@
 //! A run directory, read: manifest, vital signs and arrivals.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -9,7 +10,7 @@ use openload_contract::{Manifest, PhaseRecord, RateLaw, RunStatus, is_readable_v
 use openload_samples::{Recovered, read_parts, recover};
 
 use crate::Error;
-use crate::load::{COLUMNS, Kind, Samples};
+use crate::load::{COLUMNS, Columns, Kind, Samples};
 
 /// A run directory, read.
 #[derive(Debug, Clone)]
@@ -64,6 +65,16 @@ impl Run {
     pub fn span(&self, phase: &PhaseRecord) -> (i64, i64) {
         let start_ns = phase.start_ns.min(self.end_ns);
         (start_ns, phase.end_ns.min(self.end_ns))
+    }
+
+    /// Positions in ascending `rows` at which a phase of any stream begins.
+    pub fn cuts(&self, columns: Columns<'_>, rows: &[u32]) -> Vec<usize> {
+        let starts: BTreeSet<i64> = self.phases().map(|(_, phase)| phase.start_ns).collect();
+        let starts = starts.into_iter().filter(|&start_ns| start_ns > 0);
+        let place = |start_ns: i64| {
+            rows.partition_point(|&row| columns.intended_ns[row as usize] < start_ns)
+        };
+        starts.map(place).collect()
     }
 
     /// Share of the timeline's lanes that this run's rows come from.
