@@ -233,46 +233,34 @@ impl Judge<'_> {
 
     /// The slowest recovery; one that was not seen to end is slower than any limit it reached.
     fn recovery_time(&self, records: &[Recovery]) -> Measured {
-        let is_meant = |record: &&Recovery| {
-            self.scope.stream.is_none_or(|stream| stream == record.stream)
-                && self.scope.phase.is_none_or(|phase| phase == record.phase)
-        };
-        let mut meant: Vec<&Recovery> = records.iter().filter(is_meant).collect();
-        if meant.is_empty() && self.scope.phase.is_some() {
-            // The phase named may be the one the recovery happens in.
-            meant = records.iter().collect();
-        }
+        let meant = self.meant(records);
         let limit_ms = self.objective.bound.limit();
-        let (ended, open): (Vec<&Recovery>, Vec<&Recovery>) =
-            meant.into_iter().partition(|record| record.recovered);
-        let slowest = ended.iter().max_by(|a, b| {
-            a.recovery_s.partial_cmp(&b.recovery_s).unwrap_or(std::cmp::Ordering::Equal)
-        });
-        let slowest = slowest.and_then(|record| Some((record.recovery_s? * 1e3, record.window_s)));
-        let is_missed = slowest.is_some_and(|(value_ms, _)| value_ms > limit_ms);
-        match (open.first(), slowest) {
-            (Some(record), _) if !is_missed => {
-                let at_least_ms = record.at_least_s.map(|at_least_s| at_least_s * 1e3);
-                let note = record.note.clone();
-                match at_least_ms {
-                    Some(at_least_ms) if at_least_ms >= limit_ms => Measured {
-                        value: Value::AtLeast(Some(at_least_ms)),
-                        interval: Interval { low: Some(at_least_ms), high: None },
-                        note,
-                    },
-                    _ => Measured::unknown(
-                        note.unwrap_or_else(|| "the run is too short to see it".to_owned()),
-                    ),
-                }
+        let ended = meant.iter().filter_map(|record| Some((record.recovery_s? * 1e3, record)));
+        let slowest = ended.max_by(|a, b| a.0.total_cmp(&b.0));
+        let open = meant.iter().filter(|record| !record.recovered);
+        let open =
+            open.max_by(|a, b| a.at_least_s.unwrap_or(0.0).total_cmp(&b.at_least_s.unwrap_or(0.0)));
+        match (slowest, open) {
+            (Some((value_ms, record)), open) if open.is_none() || value_ms > limit_ms => {
+                let resolution_ms = record.window_s * 1e3;
+                let low = Some((value_ms - resolution_ms).max(0.0));
+                let high = Some(value_ms + resolution_ms);
+                Measured::known(value_ms, Interval { low, high })
             }
-            (_, Some((value_ms, window_s))) => {
-                let resolution_ms = window_s * 1e3;
-                let low = (value_ms - resolution_ms).max(0.0);
-                let high = value_ms + resolution_ms;
-                Measured::known(value_ms, Interval { low: Some(low), high: Some(high) })
-            }
+            (_, Some(record)) => unrecovered(record, limit_ms),
             _ => Measured::unknown("no spike in this run"),
         }
+    }
+
+    /// The spikes an objective is about: all, or those of the named phase. When the name is not
+    /// that of a spike it is where the recovery happens, and all are meant.
+    fn meant<'r>(&self, records: &'r [Recovery]) -> Vec<&'r Recovery> {
+        let is_on_stream =
+            |record: &&Recovery| self.scope.stream.is_none_or(|stream| stream == record.stream);
+        let is_named =
+            |record: &&Recovery| self.scope.phase.is_none_or(|phase| phase == record.phase);
+        let named: Vec<&Recovery> = records.iter().filter(is_on_stream).filter(is_named).collect();
+        if named.is_empty() { records.iter().filter(is_on_stream).collect() } else { named }
     }
 
     /// Searches the objective's own quantile, with the tighter of limit and setting as the
@@ -360,6 +348,21 @@ impl Judge<'_> {
     }
 }
 
+/// A recovery that was not seen to end: missed when it lasted to the limit, else not decided.
+fn unrecovered(record: &Recovery, limit_ms: f64) -> Measured {
+    let at_least_ms = record.at_least_s.map(|at_least_s| at_least_s * 1e3);
+    let note = record.note.clone();
+    match at_least_ms.filter(|&at_least_ms| at_least_ms >= limit_ms) {
+        Some(at_least_ms) => Measured {
+            value: Value::AtLeast(Some(at_least_ms)),
+            interval: Interval { low: Some(at_least_ms), high: None },
+            note,
+        },
+        None => Measured::unknown(note.unwrap_or_else(|| "the run is too short".to_owned())),
+    }
+}
+
+/// Note of a memory objective that is excused.
 const NOT_READABLE: &str = "not readable, not judged";
 
 /// Tells whether the target answered at all: a complete response with a status below 500.
