@@ -8,7 +8,7 @@
 //! included, was above the limit: that is a fact of the run and needs no inference.
 //!
 //! With a window, the objective must hold in every whole window that has the samples for it;
-//! the measured value is the worst one. `recovery_time` and `drift` look at the whole run.
+//! the measured value is the worst one. A run shorter than a window is one window. `recovery_time` and `drift` look at the whole run.
 //!
 //! Shares (error rate, availability, drop rate) get Wilson's interval with the effective number
 //! of samples of [`crate::quantile`] in place of n: failures come in clusters too.
@@ -209,6 +209,9 @@ impl Judge<'_> {
         let measured: Vec<Measured> = windows
             .map(|from_ns| self.over(self.between(rows, from_ns, from_ns + width_ns), window_s))
             .collect();
+        if measured.is_empty() {
+            return self.over(rows, self.covered_s());
+        }
         let badness = |measured: &Measured| measured.badness(self.objective.bound);
         let unknown = measured.iter().filter(|measured| badness(measured).is_none()).count();
         let count = measured.len();

@@ -74,6 +74,7 @@ pub fn print(result: impl Display) {
 }
 
 /// Tells whether stdout takes colour.
+#[cfg(feature = "analysis")]
 pub fn wants_color() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -36,6 +36,9 @@ pub fn command(args: &RunArgs) -> Result<ExitCode, Failure> {
         console::say(introduce(&plan, &settings));
     }
     let handle = start(plan, settings).map_err(|error| Failure::could_not_run(&error))?;
+    if let Some(warning) = handle.warning().filter(|_| is_loud) {
+        console::say(format!("warning: {warning}"));
+    }
     let outcome = watch(handle, args)?;
     if is_loud {
         tell_failures(&outcome.failures);
@@ -145,6 +148,7 @@ fn advice(outcome: Outcome) -> &'static str {
         Outcome::ConnectError => " — is the target running and listening there?",
         Outcome::Timeout => " — raise response_timeout if the target is meant to be that slow",
         Outcome::Reset => " — the target closes connections; see its log and its keep-alive time",
+        Outcome::Dropped => " — the target is behind, or max_in_flight is too small for it",
         Outcome::ProtocolError => " — does the target speak HTTP/1.1 on this port?",
         _ => "",
     }

@@ -35,6 +35,14 @@ impl Failures {
         self.add_many(failure.outcome, failure.cause, 1);
     }
 
+    /// Counts arrivals that were dropped at a bound of `in_flight_max`.
+    pub fn add_dropped(&mut self, count: u64, in_flight_max: u32) {
+        if count > 0 {
+            let cause = format!("{in_flight_max} requests were in flight in one worker");
+            self.add_many(Outcome::Dropped, cause, count);
+        }
+    }
+
     /// Counts the failures of another worker.
     pub fn merge(&mut self, other: Self) {
         for ((outcome, cause), count) in other.counts {

@@ -81,6 +81,8 @@ pub(super) struct WorkerState<C: Clock> {
     pub failures: RefCell<Failures>,
     recorder: RefCell<Recorder>,
     in_flight: Cell<u32>,
+    /// Arrivals dropped so far; their cause is written once, at the end.
+    dropped: Cell<u64>,
 }
 
 impl<C: Clock> WorkerState<C> {
@@ -154,6 +156,7 @@ impl<C: Clock, T: Transport> Worker<C, T> {
             failures: RefCell::default(),
             recorder: RefCell::new(recorder),
             in_flight: Cell::new(0),
+            dropped: Cell::new(0),
         };
         Ok(Self {
             state: Rc::new(state),
@@ -201,6 +204,7 @@ impl<C: Clock, T: Transport> Worker<C, T> {
         let is_full = self.state.in_flight.get() >= self.state.limits.in_flight_max;
         let job = Job::new(&self.state, arrival);
         if is_full {
+            self.state.dropped.set(self.state.dropped.get() + 1);
             job.finish(Outcome::Dropped);
         } else if let Some(job) = self.state.idle.give(job) {
             let (state, transport) = (Rc::clone(&self.state), Rc::clone(&self.transport));
@@ -254,11 +258,13 @@ impl<C: Clock> WorkerRemains<C> {
         let mut recorder = self.state.recorder.borrow_mut();
         recorder.flush();
         assert_eq!(recorder.unfinished(), 0, "every arrival has its row");
+        let mut failures = self.state.failures.take();
+        failures.add_dropped(self.state.dropped.get(), self.state.limits.in_flight_max);
         WorkerReport {
             arrivals: recorder.dispatched(),
             digest: recorder.digest(),
             is_interrupted: self.is_interrupted,
-            failures: self.state.failures.take(),
+            failures,
         }
     }
 }

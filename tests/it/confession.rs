@@ -35,7 +35,8 @@ fn a_rate_this_machine_cannot_send_is_invalid_and_still_one_row_each() {
         400_000,
         "poisson",
         2,
-        "[connection]\nmax_in_flight = 200\ndrain_timeout = \"20s\"\n",
+        "[target.embedded]\nservers = 64\nservice = { law = \"deterministic\", mean = \"10us\" }\n\
+         [connection]\nmax_in_flight = 2000\ndrain_timeout = \"20s\"\n",
     );
     let run = bench.run("too-fast", &profile, &["--workers", "1"]);
     run.expect_exit(4);

@@ -4,6 +4,9 @@
 //! needs a process: exit codes, messages, signals, crashes, a full disk, real timing. Runs
 //! take turns ([`support::Bench::turn`]), because two runs on one machine disturb each other.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::print_stderr, reason = "a test that cannot be made here should say so")]
+
 mod bad_input;
 mod cli;
 mod confession;

@@ -154,7 +154,7 @@ fn arrivals_beyond_max_in_flight_are_dropped_rows() {
     assert_one_row_each(&bench, &profile, &run);
     let dropped = count(&run, "dropped");
     assert!((150..=200).contains(&dropped), "{dropped}");
-    assert!(run.stdout.contains("max_in_flight"), "{}", run.stdout);
+    assert!(run.stderr.contains("max_in_flight"), "{}", run.stderr);
     for row in run.rows().iter().filter(|row| row.outcome == "dropped") {
         assert_eq!((row.sent_ns, row.status), (None, None));
     }

@@ -58,9 +58,11 @@ fn with<'a>(scale: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Shrinks the soak to windows of a second, so that 45 of them fit into a test.
-const SHORT_SOAK: [&str; 8] = [
+const SHORT_SOAK: [&str; 10] = [
     "--rate-scale",
     "4",
+    "--set",
+    "target.embedded.servers=16",
     "--set",
     "analysis.drift_window=1s",
     "--set",

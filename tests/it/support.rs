@@ -95,13 +95,13 @@ pub fn signal(child: &Child, name: &str) {
 
 /// Waits until a file exists.
 pub fn wait_for_file(path: &Path) {
-    for _ in 0..1000 {
+    for _ in 0..2000 {
         if path.exists() {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("{} did not appear within 10 s", path.display());
+    panic!("{} did not appear within 20 s", path.display());
 }
 
 /// A finished run and what it printed.

@@ -160,7 +160,8 @@ fn the_hash_is_the_profiles_and_not_the_seeds() {
 
 #[test]
 fn a_missing_seed_is_drawn_and_recorded() {
-    let (one, other) = (with("").unwrap(), with("").unwrap());
+    let unseeded = MINIMAL.replace("seed = 1\n", "");
+    let (one, other) = (resolve(&unseeded).unwrap(), resolve(&unseeded).unwrap());
     assert_ne!(one.seed, other.seed);
     assert_eq!(one.profile["seed"], one.seed);
 }
