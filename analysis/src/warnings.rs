@@ -56,11 +56,13 @@ fn incomplete(run: &Run) -> Vec<String> {
     warnings
 }
 
+/// An objective that counts as met without a measurement; one that counts as missed is among
+/// the reasons of the verdict.
 fn undecided(objective: &ObjectiveResult) -> Option<String> {
-    (objective.confidence == Confidence::Insufficient).then(|| {
-        let answer = if objective.met { "counted as met" } else { "counted as missed" };
+    let is_excused = objective.met && objective.confidence == Confidence::Insufficient;
+    is_excused.then(|| {
         format!(
-            "cannot be decided and is {answer}: {} ({})",
+            "cannot be decided and counts as met: {} ({})",
             objective.text, objective.measured_text
         )
     })

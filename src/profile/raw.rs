@@ -117,7 +117,7 @@ impl Default for RawConnection {
             response_timeout: Written::from_seconds(30.0).into(),
             deadline: None,
             drain_timeout: Written::from_seconds(10.0).into(),
-            max_in_flight: 10_000.into(),
+            max_in_flight: 8_000.into(),
             probe: true,
             tls: RawTls::default(),
         }

@@ -73,6 +73,7 @@ pub fn recovery_text(recovery: &Recovery) -> String {
         (None, Some(time)) => {
             format!("not recovered, at least {} after the end", number::duration_s(time))
         }
+        (None, None) if recovery.band_ms.is_none() => "not measured after the end".to_owned(),
         (None, None) => "not recovered after the end".to_owned(),
     };
     text.push_str(&format!(" of {}", escape::terminal(&recovery.phase)));

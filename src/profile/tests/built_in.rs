@@ -101,17 +101,17 @@ fn the_target_of_each_has_room_for_the_everyday_load() {
         let plan = plan(name);
         let (rate, _) = main_phase(&plan);
         let used = rate * plan.embedded.service_mean_s / f64::from(plan.embedded.servers);
-        assert!((0.2..=0.6).contains(&used), "{name}: {used}");
+        assert!((0.15..=0.6).contains(&used), "{name}: {used}");
     }
 }
 
 #[test]
-fn the_surge_is_five_times_the_base_and_not_beyond_the_target() {
+fn the_surge_is_five_times_the_base_and_nearly_what_the_target_can_do() {
     let plan = plan("spike");
     let totals: Vec<f64> = plan.streams[0].phases.iter().map(expected_arrivals).collect();
     assert_eq!(totals, [3000.0, 5000.0, 8000.0]);
     let capacity = f64::from(plan.embedded.servers) / plan.embedded.service_mean_s;
-    assert!((capacity - 1000.0).abs() < 1e-6);
+    assert!((0.8..0.9).contains(&(1000.0 / capacity)), "{capacity}");
 }
 
 #[test]
