@@ -31,7 +31,7 @@ pl = polars.scan_parquet(parts, hive_partitioning=False).select(
     (polars.col("outcome") == "ok").sum().alias("ok"), polars.col("ttfb_ns").null_count()
 ).collect().row(0)
 duck = duckdb.sql(f"select count(*), sum(response_ns)::bigint, count(*) filter (outcome = 'ok'), "
-                  f"count(*) - count(ttfb_ns) from read_parquet('{parts}')").fetchone()
+                  f"count(*) - count(ttfb_ns) from read_parquet('{parts}')").fetchall()[0]
 ok = sum(1 for value in arrow["outcome"].to_pylist() if value == "ok")
 py = (arrow.num_rows, sum(arrow["response_ns"].to_pylist()), ok, arrow["ttfb_ns"].null_count)
 part = sorted(glob.glob(parts, recursive=True))[0]
