@@ -156,7 +156,9 @@ fn advice(outcome: Outcome) -> &'static str {
 
 fn judge(outcome: &RunOutcome, args: &RunArgs) -> Result<ExitCode, Failure> {
     let is_interrupted = outcome.status == RunStatus::Interrupted;
-    let exit = if args.no_analysis || args.profile.shard.count > 1 {
+    let is_only_recorded =
+        args.no_analysis || args.profile.shard.count > 1 || cfg!(not(feature = "analysis"));
+    let exit = if is_only_recorded {
         if !args.quiet && !args.json {
             console::say(format!(
                 "recorded; judge it with gen analyze {}",

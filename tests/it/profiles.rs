@@ -57,7 +57,7 @@ fn with<'a>(scale: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
     arguments
 }
 
-/// Shrinks the soak to windows of a second, so that 45 of them fit into a test.
+/// Shrinks the soak to windows of a second, so that 36 of them fit into a test.
 const SHORT_SOAK: [&str; 10] = [
     "--rate-scale",
     "4",
@@ -71,8 +71,8 @@ const SHORT_SOAK: [&str; 10] = [
     "connection.drain_timeout=2s",
 ];
 
-fn short_soak<'a>(rest: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments = vec!["--time-scale", "0.003"];
+fn short_soak<'a>(scale: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["--time-scale", scale];
     arguments.extend(SHORT_SOAK);
     arguments.extend(rest);
     arguments
@@ -80,7 +80,7 @@ fn short_soak<'a>(rest: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn baseline_passes() {
-    passes("baseline", &with("0.03", &[]));
+    passes("baseline", &with("0.02", &[]));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn baseline_misses_its_objectives_when_its_target_is_slow_or_failing() {
 
 #[test]
 fn stress_passes() {
-    passes("stress", &with("0.05", &[]));
+    passes("stress", &with("0.03", &[]));
 }
 
 #[test]
@@ -125,23 +125,23 @@ fn spike_misses_its_objectives_when_its_target_is_frozen_or_failing() {
 
 #[test]
 fn soak_passes() {
-    passes("soak", &short_soak(&[]));
+    passes("soak", &short_soak("0.0025", &[]));
 }
 
 #[test]
 fn soak_misses_its_objectives_when_its_target_leaks() {
     let leak = "target.embedded.leak={ grow = \"20ms\", per = \"4h\" }";
-    misses("soak", "drift", &short_soak(&["--set", leak]));
+    misses("soak", "drift", &short_soak("0.0025", &["--set", leak]));
 }
 
 #[test]
 fn soak_misses_its_objectives_when_its_target_is_slow() {
-    misses("soak", "response_time", &short_soak(&SLOW));
+    misses("soak", "response_time", &short_soak("0.0005", &SLOW));
 }
 
 #[test]
 fn mixed_passes() {
-    passes("mixed", &with("0.02", &[]));
+    passes("mixed", &with("0.015", &[]));
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub fn terminal(summary: &Summary, manifest: &Manifest, run_dir: &Path, style: S
     drift(&mut page, summary);
     tail(&mut page, summary);
     sentences(&mut page, summary);
-    next(&mut page, manifest, run_dir);
+    next(&mut page, run_dir);
     page.text
 }
 
@@ -336,7 +336,7 @@ fn sentences(page: &mut Page, summary: &Summary) {
     page.paragraph("Note", &notes);
 }
 
-fn next(page: &mut Page, manifest: &Manifest, run_dir: &Path) {
+fn next(page: &mut Page, run_dir: &Path) {
     let dir = escape::terminal(&run_dir.display().to_string());
     page.row("Files", &write::NAMES.join("  "));
     // Paths and commands are not cut: half a command is worse than a long line.
@@ -344,11 +344,6 @@ fn next(page: &mut Page, manifest: &Manifest, run_dir: &Path) {
     let commands = [
         format!("{report}   open it in a browser"),
         format!("gen analyze {}   judge the samples again", escape::shell(&dir)),
-        format!(
-            "gen plan --profile {} --seed {}   look at the timeline",
-            escape::shell(&escape::terminal(&manifest.name)),
-            manifest.seed
-        ),
     ];
     for (index, command) in commands.iter().enumerate() {
         let label = if index == 0 { "Next" } else { "" };
