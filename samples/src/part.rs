@@ -33,11 +33,18 @@ pub struct Rotation {
     pub age_min_ns: i64,
     /// A part may live as long as the run so far divided by this: a long soak makes few files.
     pub age_share: i64,
+    /// Longest life of a part, in ns: its rows are in memory until it is closed.
+    pub age_max_ns: i64,
 }
 
 impl Default for Rotation {
     fn default() -> Self {
-        Self { rows_max: 1_000_000, age_min_ns: 10_000_000_000, age_share: 20 }
+        Self {
+            rows_max: 1_000_000,
+            age_min_ns: 10_000_000_000,
+            age_share: 20,
+            age_max_ns: 120_000_000_000,
+        }
     }
 }
 
@@ -103,9 +110,10 @@ impl PartWriter {
     /// # Errors
     /// When the file system refuses; the journal then stays.
     pub fn close_if_due(&mut self, now_ns: i64) -> Result<(), Error> {
-        let age_max_ns = self.rotation.age_min_ns.max(now_ns / self.rotation.age_share);
+        let Rotation { age_min_ns, age_share, age_max_ns, .. } = self.rotation;
+        let age_due_ns = (now_ns / age_share).clamp(age_min_ns, age_max_ns);
         let is_due = self.open.as_ref().is_some_and(|part| {
-            part.rows >= self.rotation.rows_max || now_ns - part.opened_ns >= age_max_ns
+            part.rows >= self.rotation.rows_max || now_ns - part.opened_ns >= age_due_ns
         });
         if is_due { self.close() } else { Ok(()) }
     }

@@ -13,6 +13,9 @@ use super::RunError;
 use crate::clock::{Epoch, nanos};
 use crate::os;
 
+/// Reads the target's memory, where it can be read.
+pub(super) type TargetMemory = Box<dyn Fn() -> Option<u64> + Send>;
+
 /// Notes vital signs until it is dropped.
 pub(super) struct Monitor {
     /// Dropping it ends the thread.
@@ -21,13 +24,18 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    /// Starts the thread; `target_pid` names the process whose memory is watched.
-    pub fn start(run_dir: &Path, epoch: Epoch, target_pid: Option<u32>) -> Result<Self, RunError> {
+    /// Starts the thread.
+    pub fn start(
+        run_dir: &Path,
+        epoch: Epoch,
+        target_memory: TargetMemory,
+    ) -> Result<Self, RunError> {
         let path = run_dir.join(FILE_NAME);
         let mut file = File::create(&path).map_err(RunError::io(&path))?;
         writeln!(file, "{HEADER}").map_err(RunError::io(&path))?;
         let (end, ended) = channel::<()>();
-        let probe = Probe { epoch, target_pid, wall_at_start_ns: wall_ns() - epoch.elapsed_ns() };
+        let probe =
+            Probe { epoch, target_memory, wall_at_start_ns: wall_ns() - epoch.elapsed_ns() };
         let watch = move || {
             loop {
                 match ended.recv_timeout(until_next_second(epoch)) {
@@ -62,7 +70,7 @@ impl Drop for Monitor {
 
 struct Probe {
     epoch: Epoch,
-    target_pid: Option<u32>,
+    target_memory: TargetMemory,
     wall_at_start_ns: i64,
 }
 
@@ -76,7 +84,7 @@ impl Probe {
             t_ns,
             cpu_ns: os::process_cpu_ns(),
             rss_bytes: os::resident_bytes(std::process::id()),
-            target_rss_bytes: self.target_pid.and_then(os::resident_bytes),
+            target_rss_bytes: (self.target_memory)(),
             wall_offset_ns: wall_ns() - t_ns - self.wall_at_start_ns,
         };
         writeln!(file, "{}", vitals.to_line())

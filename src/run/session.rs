@@ -12,7 +12,7 @@ use openload_contract::{Manifest, RunStatus, TimelineDigest};
 use openload_samples::Rotation;
 use tokio::task::LocalSet;
 
-use super::monitor::Monitor;
+use super::monitor::{Monitor, TargetMemory};
 use super::probe::probe;
 use super::{RunError, RunSettings, directory, manifest};
 use crate::clock::Epoch;
@@ -100,8 +100,8 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
     };
     let samples_error = |source| RunError::Samples { run_dir: settings.run_dir.clone(), source };
     let writer = Writer::start(writer_setup, stop.clone()).map_err(samples_error)?;
-    let target_pid = target.is_some().then(std::process::id).or(plan.target_pid);
-    let monitor = Monitor::start(&settings.run_dir, epoch, target_pid)?;
+    let target_memory = target_memory(target.as_ref(), plan.target_pid);
+    let monitor = Monitor::start(&settings.run_dir, epoch, target_memory)?;
     let plan = Arc::new(plan);
     let mut handle = RunHandle {
         run_dir: settings.run_dir.clone(),
@@ -154,6 +154,19 @@ fn start_embedded(plan: &Plan, epoch: Epoch) -> Result<Option<RunningTarget>, Ru
     }
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Ok(Some(Target::start(plan.embedded.clone(), any_port, Some(epoch))?))
+}
+
+/// How the target's memory is read. The built-in target shares this process with the generator,
+/// whose memory is not the target's: it counts as large as the process is before the load, and
+/// what it keeps from then on is added.
+fn target_memory(embedded: Option<&RunningTarget>, pid: Option<u32>) -> TargetMemory {
+    match embedded {
+        Some(target) => {
+            let (before, kept) = (os::resident_bytes(std::process::id()), target.memory_kept());
+            Box::new(move || Some(before? + kept()))
+        }
+        None => Box::new(move || pid.and_then(os::resident_bytes)),
+    }
 }
 
 /// Facts for the metadata of every sample file.

@@ -172,6 +172,12 @@ impl<A: Clone> RunningTarget<A> {
         self.server.counters.read()
     }
 
+    /// Tells from any thread, and after the target is gone, how many bytes it has kept for good.
+    pub fn memory_kept(&self) -> impl Fn() -> u64 + Send + 'static {
+        let counters = self.server.counters.clone();
+        move || counters.read().leaked_bytes
+    }
+
     /// Closes all connections, answered or not, and waits for the target's thread to end.
     /// Returns what it has seen.
     pub fn stop(self) -> TargetStats {
