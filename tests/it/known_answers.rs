@@ -85,6 +85,10 @@ fn lindley_ms(run: &Run) -> Vec<f64> {
         .collect()
 }
 
+/// What loopback and HTTP add to a response, at most, in ms (0.04 to 0.2 measured). The closed
+/// forms know nothing of it.
+const WIRE_MS: f64 = 0.3;
+
 /// Closed forms inside the intervals the analysis reports, and the distribution row by row
 /// against Lindley's recursion.
 fn check_exponential_answer(name: &str, arrival: &str, rate_per_ms: f64) {
@@ -99,7 +103,7 @@ fn check_exponential_answer(name: &str, arrival: &str, rate_per_ms: f64) {
             let interval = &times["ci95"][quantile];
             let low = interval["low"].as_f64().unwrap_or(0.0);
             let high = interval["high"].as_f64().unwrap_or(f64::INFINITY);
-            if !(low..=high).contains(&expected) {
+            if !(low - WIRE_MS..=high).contains(&expected) {
                 return Err(format!("{quantile}: {expected} is not in [{low}, {high}]"));
             }
         }
