@@ -3,54 +3,108 @@
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use openload_contract::Outcome;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-use super::tls::TlsConnector;
+use super::tls::{TlsConnector, TlsError};
 use super::{Address, Failure};
 use crate::os;
+use crate::plan::{ConnectionPlan, Protocol};
 
 /// A byte stream to the target.
-pub(super) trait ByteStream: AsyncRead + AsyncWrite {}
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Unix(tokio::net::UnixStream),
+}
 
-impl<T: AsyncRead + AsyncWrite> ByteStream for T {}
+macro_rules! each {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp($inner) => $call,
+            Stream::Tls($inner) => $call,
+            Stream::Unix($inner) => $call,
+        }
+    };
+}
 
-/// A byte stream of any kind. One indirect call a read or write is far below the system
-/// call it stands before.
-pub(super) type BoxedStream = Pin<Box<dyn ByteStream>>;
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        each!(self.get_mut(), stream => Pin::new(stream).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        each!(self.get_mut(), stream => Pin::new(stream).poll_write(context, bytes))
+    }
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        each!(self.get_mut(), stream => Pin::new(stream).poll_flush(context))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        each!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(context))
+    }
+}
+
+pub(super) struct Connected {
+    pub stream: Stream,
+    pub is_http2: bool,
+}
 
 /// Opens byte streams to one address.
-pub(super) struct Connector {
+pub struct Connector {
     address: Address,
     tls: Option<TlsConnector>,
-    /// Which of the host's addresses answered last.
     preferred: Cell<usize>,
+    protocol: Protocol,
 }
 
 impl Connector {
-    pub fn new(address: Address, tls: Option<TlsConnector>) -> Self {
-        Self { address, tls, preferred: Cell::new(0) }
+    pub fn new(
+        address: Address,
+        tls_host: Option<&str>,
+        plan: &ConnectionPlan,
+    ) -> Result<Self, TlsError> {
+        let tls = tls_host.map(|host| TlsConnector::new(&plan.tls, host)).transpose()?;
+        Ok(Self { address, tls, preferred: Cell::new(0), protocol: plan.protocol })
     }
 
-    pub async fn connect(&self) -> Result<BoxedStream, Failure> {
-        match &self.address {
+    /// Makes one connection and closes it without sending anything. Tells whether the target
+    /// speaks HTTP/2 on it.
+    pub(crate) async fn probe(&self) -> Result<bool, Failure> {
+        self.connect().await.map(|connected| connected.is_http2)
+    }
+
+    pub(super) async fn connect(&self) -> Result<Connected, Failure> {
+        let is_http2 = self.protocol == Protocol::Http2;
+        let stream = match &self.address {
             Address::Unix(path) => match os::connect_unix(path).await {
-                Ok(stream) => Ok(Box::pin(stream)),
-                Err(error) => Err(refused(&path.display().to_string(), &error)),
+                Ok(stream) => Stream::Unix(stream),
+                Err(error) => return Err(refused(&path.display().to_string(), &error)),
             },
             Address::Tcp(addresses) => {
                 let stream = self.connect_any(addresses.as_ref().map_err(Clone::clone)?).await?;
                 match &self.tls {
-                    None => Ok(Box::pin(stream)),
-                    Some(tls) => Ok(Box::pin(tls.handshake(stream).await?)),
+                    None => Stream::Tcp(stream),
+                    Some(tls) => Stream::Tls(Box::new(tls.handshake(stream).await?)),
                 }
             }
-        }
+        };
+        Ok(Connected { stream, is_http2 })
     }
 
-    /// Tries the host's addresses in turn, beginning with the one that answered last.
     async fn connect_any(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
         let mut failure = None;
         for offset in 0..addresses.len() {
