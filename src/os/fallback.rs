@@ -30,6 +30,16 @@ pub fn raise_open_files_limit() -> Option<u64> {
 }
 
 /// Not known on this platform.
+pub fn open_files_limit() -> Option<u64> {
+    None
+}
+
+/// Not known on this platform.
+pub fn local_ports() -> Vec<u16> {
+    Vec::new()
+}
+
+/// Not known on this platform.
 pub fn process_cpu_ns() -> Option<i64> {
     None
 }

@@ -25,7 +25,7 @@ use crate::plan::{Plan, TargetAddress};
 use crate::schedule::LaneSet;
 use crate::sink::{Live, LiveFigures, Writer, WriterReport, WriterSetup};
 use crate::target::{RunningTarget, Target};
-use crate::transport::{Address, HttpTransport, TlsError};
+use crate::transport::{Address, HttpTransport, TlsError, check_sources};
 
 /// Time between the last preparation and the run's start, in which the threads get ready.
 const HEAD_START: Duration = Duration::from_millis(100);
@@ -194,7 +194,8 @@ impl Route {
         match (&plan.target, embedded) {
             (_, Some(target)) => Self { address: target.address().into(), tls_host: None },
             (TargetAddress::Tcp { tls, host, port, .. }, None) => {
-                Self { address: Address::resolve(host, *port), tls_host: tls.then(|| host.clone()) }
+                let address = Address::resolve(host, *port, plan.connection.dns_ttl_ns);
+                Self { address, tls_host: tls.then(|| host.clone()) }
             }
             (TargetAddress::Unix { path }, None) => {
                 Self { address: Address::Unix(path.clone()), tls_host: None }
@@ -204,8 +205,7 @@ impl Route {
     }
 
     fn transport(&self, plan: &Plan, clock: Pacer) -> Result<HttpTransport<Pacer>, TlsError> {
-        let tls = self.tls_host.as_deref().map(|host| (&plan.connection.tls, host));
-        HttpTransport::new(clock, self.address.clone(), tls)
+        HttpTransport::new(clock, &plan.connection, self.address.clone(), self.tls_host.as_deref())
     }
 }
 
@@ -213,6 +213,7 @@ impl Route {
 /// found before the run.
 fn check_route(plan: &Plan, route: &Route) -> Result<(), RunError> {
     crate::transport::Requests::new(plan)?;
+    check_sources(&plan.connection.source_addresses)?;
     let runtime = runtime().map_err(RunError::Thread)?;
     runtime.block_on(async {
         let clock = Pacer::new(Epoch::now(), Pacing::Efficient).map_err(RunError::Thread)?;

@@ -1,87 +1,246 @@
-//! Opening a socket to the target, with TLS when it is asked for.
+//! Opening a byte stream to the target, with TLS when it is asked for.
+//!
+//! A [`Connector`] belongs to one worker. It takes the target's addresses in turn
+//! ([`Rotation`]), those of this machine too ([`Sources`]), and says of what it opened which
+//! version of HTTP is spoken there. What goes wrong becomes a [`Failure`] that names the
+//! limit that was met and what to do: its text must not vary from connection to connection,
+//! because equal causes are counted together.
 
-use std::cell::Cell;
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use openload_contract::Outcome;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-use super::tls::TlsConnector;
+use super::rotation::Rotation;
+use super::source::{Refusal, Sources};
+use super::tls::{self, TlsConnector, TlsError};
 use super::{Address, Failure};
+use crate::clock::Clock;
 use crate::os;
+use crate::plan::{ConnectionPlan, Protocol};
 
 /// A byte stream to the target.
-pub(super) trait ByteStream: AsyncRead + AsyncWrite {}
-
-impl<T: AsyncRead + AsyncWrite> ByteStream for T {}
-
-/// A byte stream of any kind. One indirect call a read or write is far below the system
-/// call it stands before.
-pub(super) type BoxedStream = Pin<Box<dyn ByteStream>>;
-
-/// Opens byte streams to one address.
-pub(super) struct Connector {
-    address: Address,
-    tls: Option<TlsConnector>,
-    /// Which of the host's addresses answered last.
-    preferred: Cell<usize>,
+#[derive(Debug)]
+pub(super) enum Stream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// TLS over TCP. Boxed, because its state is a thousand bytes and more.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// A Unix socket.
+    Unix(os::UnixStream),
 }
 
-impl Connector {
-    pub fn new(address: Address, tls: Option<TlsConnector>) -> Self {
-        Self { address, tls, preferred: Cell::new(0) }
+/// A byte stream, and what is spoken over it.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub stream: Stream,
+    /// HTTP/2, chosen by the server or known beforehand; else HTTP/1.1.
+    pub is_http2: bool,
+}
+
+/// Opens byte streams to one address.
+pub(super) struct Connector<C> {
+    address: Address,
+    tls: Option<TlsConnector>,
+    /// Whether HTTP/2 is spoken where nobody is asked, without TLS.
+    is_http2_known: bool,
+    rotation: Rotation,
+    sources: Sources,
+    clock: C,
+}
+
+impl<C: Clock> Connector<C> {
+    /// Prepares connections to `address`; `tls_host` is the name to check over TLS.
+    ///
+    /// # Errors
+    /// When the TLS options cannot be used.
+    pub fn new(
+        clock: C,
+        plan: &ConnectionPlan,
+        address: Address,
+        tls_host: Option<&str>,
+    ) -> Result<Self, TlsError> {
+        let connector = |host| TlsConnector::new(&plan.tls, plan.protocol, host);
+        Ok(Self {
+            address,
+            tls: tls_host.map(connector).transpose()?,
+            is_http2_known: plan.protocol == Protocol::Http2,
+            rotation: Rotation::default(),
+            sources: Sources::new(&plan.source_addresses),
+            clock,
+        })
     }
 
-    pub async fn connect(&self) -> Result<BoxedStream, Failure> {
-        match &self.address {
-            Address::Unix(path) => match os::connect_unix(path).await {
-                Ok(stream) => Ok(Box::pin(stream)),
-                Err(error) => Err(refused(&path.display().to_string(), &error)),
-            },
-            Address::Tcp(addresses) => {
-                let stream = self.connect_any(addresses.as_ref().map_err(Clone::clone)?).await?;
+    /// Opens a byte stream.
+    pub async fn connect(&self) -> Result<Connected, Failure> {
+        let is_http2 = self.is_http2_known;
+        let stream = match &self.address {
+            Address::Unix(path) => {
+                let connected = os::connect_unix(path).await;
+                Stream::Unix(connected.map_err(|error| refused_unix(path, &error))?)
+            }
+            Address::Tcp(host) => {
+                let stream = self.connect_any(&host.addresses(self.clock.now_ns())?).await?;
                 match &self.tls {
-                    None => Ok(Box::pin(stream)),
-                    Some(tls) => Ok(Box::pin(tls.handshake(stream).await?)),
+                    None => Stream::Tcp(stream),
+                    Some(tls) => return tls.handshake(stream).await,
                 }
             }
-        }
+        };
+        Ok(Connected { stream, is_http2 })
     }
 
-    /// Tries the host's addresses in turn, beginning with the one that answered last.
+    /// Tries the host's addresses in turn until one answers.
     async fn connect_any(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
         let mut failure = None;
-        for offset in 0..addresses.len() {
-            let index = (self.preferred.get() + offset) % addresses.len();
-            match connect_tcp(addresses[index]).await {
+        for address in self.rotation.order(addresses, self.clock.now_ns()) {
+            if !self.sources.reach(address) {
+                continue;
+            }
+            let attempt = self.rotation.attempt(address, self.clock.now_ns());
+            match self.sources.connect(address).await {
                 Ok(stream) => {
-                    self.preferred.set(index);
+                    attempt.answered();
+                    // Refused only by a stream that is broken already, which shows when it
+                    // is used.
+                    let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Err(error) => failure = Some(error),
+                Err(refusal) => {
+                    if is_ours(&refusal) {
+                        attempt.answered();
+                    }
+                    failure = Some(refused(address, &refusal));
+                }
             }
         }
-        Err(failure.unwrap_or_else(|| Failure {
-            outcome: Outcome::ConnectError,
-            cause: "the target has no address".to_owned(),
+        Err(failure.unwrap_or_else(|| {
+            connect_error(
+                "none of the target's addresses is of the family of source_addresses".to_owned(),
+            )
         }))
     }
 }
 
-async fn connect_tcp(address: SocketAddr) -> Result<TcpStream, Failure> {
-    let connected = async {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    };
-    connected.await.map_err(|error: std::io::Error| refused(&address.to_string(), &error))
+/// Tells whether it is this machine that lacks something, and not the target.
+fn is_ours(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Source(..) | Refusal::Ports => true,
+        Refusal::Target(error) => os::is_out_of_files(error),
+    }
 }
 
-fn refused(address: &str, error: &std::io::Error) -> Failure {
-    Failure {
-        outcome: Outcome::ConnectError,
-        cause: format!("cannot connect to {address}: {error}"),
+fn connect_error(cause: String) -> Failure {
+    Failure { outcome: Outcome::ConnectError, cause }
+}
+
+fn refused(target: SocketAddr, refusal: &Refusal) -> Failure {
+    connect_error(match refusal {
+        Refusal::Ports => without_ports(target, os::local_ports().len()),
+        Refusal::Source(source, error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            format!("{source} of source_addresses is no address of this machine")
+        }
+        Refusal::Source(source, error) => format!("cannot connect from {source}: {}", told(error)),
+        Refusal::Target(error) => format!("cannot connect to {target}: {}", told(error)),
+    })
+}
+
+fn refused_unix(path: &Path, error: &io::Error) -> Failure {
+    connect_error(format!("cannot connect to {}: {}", path.display(), told(error)))
+}
+
+fn without_ports(target: SocketAddr, ports: usize) -> String {
+    let count = if ports > 0 { format!("all {ports} of an address") } else { "all".to_owned() };
+    format!(
+        "no local port left for {target}: {count} are in use or wait out their last connection \
+         (net.ipv4.ip_local_port_range); name more source_addresses, or keep connections \
+         (policy = \"pool\", max_connections)"
+    )
+}
+
+/// An error of the system, with what to do where that is known.
+fn told(error: &io::Error) -> String {
+    if !os::is_out_of_files(error) {
+        return error.to_string();
+    }
+    let limit = match os::open_files_limit() {
+        Some(limit) => format!(" of {limit}"),
+        None => String::new(),
+    };
+    format!(
+        "the limit{limit} open files is reached (ulimit -n); raise it, or lower max_connections \
+         or max_in_flight"
+    )
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => {
+                Pin::new(stream).poll_read(context, buffer).map_err(tls::with_advice)
+            }
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
     }
 }

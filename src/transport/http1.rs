@@ -17,29 +17,30 @@ use openload_contract::Outcome;
 
 use super::connect::Connector;
 use super::stamped::StampedStream;
-use super::tls::{TlsConnector, TlsError};
+use super::tls::TlsError;
 use super::{Address, Connection, Failure, HttpRequest, Stamps, Transport};
 use crate::clock::Clock;
-use crate::plan::TlsPlan;
+use crate::plan::ConnectionPlan;
 
 /// Makes HTTP/1.1 connections to one target.
 pub struct HttpTransport<C> {
-    connector: Connector,
+    connector: Connector<C>,
     clock: C,
 }
 
 impl<C: Clock + Unpin> HttpTransport<C> {
-    /// Prepares connections to `address`; `tls` holds the options and the host's name.
+    /// Prepares connections to `address`; `tls_host` is the name to check over TLS.
     ///
     /// # Errors
     /// When the TLS options cannot be used.
     pub fn new(
         clock: C,
+        plan: &ConnectionPlan,
         address: Address,
-        tls: Option<(&TlsPlan, &str)>,
+        tls_host: Option<&str>,
     ) -> Result<Self, TlsError> {
-        let tls = tls.map(|(plan, host)| TlsConnector::new(plan, host)).transpose()?;
-        Ok(Self { connector: Connector::new(address, tls), clock })
+        let connector = Connector::new(clock.clone(), plan, address, tls_host)?;
+        Ok(Self { connector, clock })
     }
 }
 
@@ -47,7 +48,7 @@ impl<C: Clock + Unpin> Transport for HttpTransport<C> {
     type Connection = HttpConnection;
 
     async fn connect(&self, stamps: Rc<Stamps>) -> Result<HttpConnection, Failure> {
-        let stream = self.connector.connect().await?;
+        let stream = self.connector.connect().await?.stream;
         let stream =
             StampedStream { stream, stamps: Rc::clone(&stamps), clock: self.clock.clone() };
         let (sender, driver) = http1::handshake(TokioIo::new(stream))

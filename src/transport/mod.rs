@@ -6,8 +6,11 @@
 
 mod address;
 mod connect;
+mod host;
 mod http1;
 mod request;
+mod rotation;
+mod source;
 mod stamped;
 mod tls;
 
@@ -19,8 +22,10 @@ use std::rc::Rc;
 use openload_contract::Outcome;
 
 pub use address::Address;
+pub use host::Host;
 pub use http1::HttpTransport;
 pub use request::{RequestError, Requests};
+pub use source::{SourceError, check_sources};
 pub use tls::TlsError;
 
 /// Makes connections to the target.

@@ -10,12 +10,12 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Stamps;
-use super::connect::BoxedStream;
+use super::connect::Stream;
 use crate::clock::Clock;
 
 /// A byte stream that stamps its exchanges.
 pub(super) struct StampedStream<C> {
-    pub stream: BoxedStream,
+    pub stream: Stream,
     pub stamps: Rc<Stamps>,
     pub clock: C,
 }
@@ -42,7 +42,7 @@ impl<C: Clock + Unpin> AsyncRead for StampedStream<C> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = self.stream.as_mut().poll_read(context, buffer);
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
             self.note_received();
         }
@@ -56,7 +56,7 @@ impl<C: Clock + Unpin> AsyncWrite for StampedStream<C> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        let polled = self.stream.as_mut().poll_write(context, bytes);
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         if matches!(polled, Poll::Ready(Ok(written)) if written > 0) {
             self.note_sent();
         }
@@ -68,7 +68,7 @@ impl<C: Clock + Unpin> AsyncWrite for StampedStream<C> {
         context: &mut Context<'_>,
         slices: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        let polled = self.stream.as_mut().poll_write_vectored(context, slices);
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         if matches!(polled, Poll::Ready(Ok(written)) if written > 0) {
             self.note_sent();
         }
@@ -83,13 +83,13 @@ impl<C: Clock + Unpin> AsyncWrite for StampedStream<C> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {
-        self.stream.as_mut().poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {
-        self.stream.as_mut().poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
