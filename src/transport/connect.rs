@@ -244,3 +244,77 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use tokio::net::TcpListener;
+
+    use super::{Connector, Stream, without_ports};
+    use crate::clock::Epoch;
+    use crate::pacer::{Pacer, Pacing};
+    use crate::plan::{ConnectionPlan, Protocol};
+    use crate::simulation::plan;
+    use crate::transport::Address;
+
+    fn connector(address: Address, change: impl FnOnce(&mut ConnectionPlan)) -> Connector<Pacer> {
+        let mut plan = plan(1, Vec::new()).connection;
+        change(&mut plan);
+        let clock = Pacer::new(Epoch::now(), Pacing::Efficient).unwrap();
+        Connector::new(clock, &plan, address, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn http2_without_tls_is_known_beforehand() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let known = [(Protocol::Http1, false), (Protocol::Http2, true), (Protocol::Auto, false)];
+        for (protocol, expected) in known {
+            let connector = connector(address.into(), |plan| plan.protocol = protocol);
+            let connected = connector.connect().await.unwrap();
+            assert!(matches!(connected.stream, Stream::Tcp(_)));
+            assert_eq!(connected.is_http2, expected, "{protocol:?}");
+        }
+    }
+
+    /// `localhost` has two families on most machines; the server listens on one.
+    #[tokio::test]
+    async fn an_address_that_refuses_is_passed_over() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connector = connector(Address::resolve("localhost", port, None), |_| {});
+        for _ in 0..4 {
+            connector.connect().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_names_the_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let failure = connector(address.into(), |_| {}).connect().await.unwrap_err();
+        assert!(failure.cause.contains(&format!("cannot connect to {address}")), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn source_addresses_of_another_family_reach_nothing() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        let source = "::1".parse::<IpAddr>().unwrap();
+        let connector = connector(address.into(), |plan| plan.source_addresses = vec![source]);
+        let failure = connector.connect().await.unwrap_err();
+        assert!(failure.cause.contains("source_addresses"), "{failure}");
+    }
+
+    #[test]
+    fn ports_that_ran_out_are_said_with_the_limit_and_what_to_do() {
+        let target = SocketAddr::from(([127, 0, 0, 1], 8080));
+        assert_eq!(
+            without_ports(target, 28_232),
+            "no local port left for 127.0.0.1:8080: all 28232 of an address are in use or wait out \
+             their last connection (net.ipv4.ip_local_port_range); name more source_addresses, or \
+             keep connections (policy = \"pool\", max_connections)"
+        );
+    }
+}

@@ -15,7 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use openload_contract::Outcome;
 
-use super::connect::Connector;
+use super::connect::{Connected, Connector};
 use super::stamped::StampedStream;
 use super::tls::TlsError;
 use super::{Address, Connection, Failure, HttpRequest, Stamps, Transport};
@@ -48,7 +48,13 @@ impl<C: Clock + Unpin> Transport for HttpTransport<C> {
     type Connection = HttpConnection;
 
     async fn connect(&self, stamps: Rc<Stamps>) -> Result<HttpConnection, Failure> {
-        let stream = self.connector.connect().await?.stream;
+        let Connected { stream, is_http2 } = self.connector.connect().await?;
+        if is_http2 {
+            return Err(Failure {
+                outcome: Outcome::ConnectError,
+                cause: "HTTP/2 was agreed on, and this engine speaks HTTP/1.1".to_owned(),
+            });
+        }
         let stream =
             StampedStream { stream, stamps: Rc::clone(&stamps), clock: self.clock.clone() };
         let (sender, driver) = http1::handshake(TokioIo::new(stream))
