@@ -53,3 +53,17 @@ impl Default for StopRequests {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::is_out_of_files;
+
+    #[test]
+    fn too_many_open_files_are_recognised() {
+        assert!(is_out_of_files(&Errno::MFILE.into()));
+        assert!(is_out_of_files(&Errno::NFILE.into()));
+        assert!(!is_out_of_files(&Errno::CONNREFUSED.into()));
+    }
+}
