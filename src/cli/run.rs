@@ -131,7 +131,8 @@ fn stop_harder(stop: &StopSignal) {
 /// Says why requests failed and what can be done about it.
 fn tell_failures(failures: &[FailureKind]) {
     for kind in failures.iter().take(REASONS_MAX) {
-        let advice = advice(kind.outcome);
+        // A cause that ends in advice of its own knows more.
+        let advice = if kind.cause.contains("; ") { "" } else { advice(kind.outcome) };
         console::say(format!(
             "{:>8} × {}: {}{advice}",
             kind.count,

@@ -43,6 +43,16 @@ pub fn thread_cpus() -> Vec<u32> {
 }
 
 /// Not known on this platform.
+pub fn open_files_limit() -> Option<u64> {
+    None
+}
+
+/// Not known on this platform.
+pub fn local_ports() -> Vec<u16> {
+    Vec::new()
+}
+
+/// Not known on this platform.
 pub fn process_cpu_ns() -> Option<i64> {
     None
 }

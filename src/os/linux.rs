@@ -98,6 +98,35 @@ pub fn thread_cpus() -> Vec<u32> {
     cpus.map(|cpu| cpu as u32).collect()
 }
 
+/// Most files this process may have open.
+pub fn open_files_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// Ports the system gives to connections, those reserved for services left out; empty when
+/// it does not say.
+pub fn local_ports() -> Vec<u16> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
+    let range = read("ip_local_port_range").unwrap_or_default();
+    let reserved = read("ip_local_reserved_ports").unwrap_or_default();
+    ports(&range, &reserved)
+}
+
+/// Reads what the kernel writes: `32768  60999`, and `8080,9148-9150`.
+fn ports(range: &str, reserved: &str) -> Vec<u16> {
+    let numbers: Vec<u16> =
+        range.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    let [first, last] = numbers.as_slice() else { return Vec::new() };
+    let reserved: Vec<(u16, u16)> = reserved.trim().split(',').filter_map(port_range).collect();
+    let is_free = |port: &u16| !reserved.iter().any(|(from, to)| (from..=to).contains(&port));
+    (*first..=*last).filter(is_free).collect()
+}
+
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    Some((from.parse().ok()?, to.parse().ok()?))
+}
+
 /// User and system time this process has used, in ns.
 pub fn process_cpu_ns() -> Option<i64> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -126,7 +155,14 @@ pub fn host() -> HostRecord {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::PreciseTimer;
+    use super::{PreciseTimer, ports};
+
+    #[test]
+    fn reserved_ports_are_left_to_their_services() {
+        assert_eq!(ports("32768\t32772\n", "\n"), [32768, 32769, 32770, 32771, 32772]);
+        assert_eq!(ports("32768\t32772\n", "8080,32769-32770,32772\n"), [32768, 32771]);
+        assert!(ports("", "8080").is_empty());
+    }
 
     /// A 50 ms wait used to return after microseconds when an earlier wait had been given up.
     #[tokio::test]

@@ -14,9 +14,9 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub use unix::{StopRequests, connect_unix};
+pub use unix::{StopRequests, UnixStream, connect_unix, is_out_of_files};
 #[cfg(not(unix))]
-pub use windows::{StopRequests, connect_unix};
+pub use windows::{StopRequests, UnixStream, connect_unix, is_out_of_files};
 
 #[cfg(not(target_os = "linux"))]
 pub use fallback::*;

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use tokio::net::UnixStream;
+use rustix::io::Errno;
+pub use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Connects to a Unix socket.
@@ -12,6 +13,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// As the system says.
 pub async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(path).await
+}
+
+/// Tells whether the process or the system has no file descriptor left.
+pub fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Requests to stop: SIGINT (Ctrl-C) and SIGTERM.
@@ -45,5 +51,19 @@ impl StopRequests {
 impl Default for StopRequests {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::is_out_of_files;
+
+    #[test]
+    fn too_many_open_files_are_recognised() {
+        assert!(is_out_of_files(&Errno::MFILE.into()));
+        assert!(is_out_of_files(&Errno::NFILE.into()));
+        assert!(!is_out_of_files(&Errno::CONNREFUSED.into()));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::target::TargetError;
-use crate::transport::{RequestError, TlsError};
+use crate::transport::{RequestError, SourceError, TlsError};
 
 /// A run could not start or could not be finished.
 #[derive(Debug, Error)]
@@ -37,6 +37,9 @@ pub enum RunError {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Connections cannot be made from an address of the profile.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A request cannot be sent.
     #[error(transparent)]
     Request(#[from] RequestError),

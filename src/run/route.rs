@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::RunError;
 use super::thread::runtime;
+use crate::clock::{Clock, Epoch};
+use crate::pacer::{Pacer, Pacing};
 use crate::plan::{Plan, Protocol, TargetAddress};
 use crate::target::RunningTarget;
-use crate::transport::{Address, Connector, Failure, Requests, TlsError};
+use crate::transport::{Address, Connector, Failure, Requests, TlsError, check_sources};
 
 /// How workers reach the target.
 pub(super) struct Route {
@@ -21,7 +23,8 @@ impl Route {
         match (&plan.target, embedded) {
             (_, Some(target)) => Self { address: target.address().into(), tls_host: None },
             (TargetAddress::Tcp { tls, host, port, .. }, None) => {
-                Self { address: Address::resolve(host, *port), tls_host: tls.then(|| host.clone()) }
+                let address = Address::resolve(host, *port, plan.connection.dns_ttl_ns);
+                Self { address, tls_host: tls.then(|| host.clone()) }
             }
             (TargetAddress::Unix { path }, None) => {
                 Self { address: Address::Unix(path.clone()), tls_host: None }
@@ -31,8 +34,9 @@ impl Route {
     }
 
     /// Makes what opens connections, for one worker.
-    pub fn connector(&self, plan: &Plan) -> Result<Connector, TlsError> {
-        Connector::new(self.address.clone(), self.tls_host.as_deref(), &plan.connection)
+    pub fn connector<C: Clock>(&self, clock: C, plan: &Plan) -> Result<Connector<C>, TlsError> {
+        let (address, host) = (self.address.clone(), self.tls_host.as_deref());
+        Connector::new(clock, &plan.connection, address, host)
     }
 
     /// Prepares everything a worker will, and makes one connection and closes it without
@@ -42,15 +46,20 @@ impl Route {
     /// Returns the protocol to speak. [`Protocol::Auto`] is settled here, once for the run.
     pub fn check(&self, plan: &Plan) -> Result<Protocol, RunError> {
         Requests::new(plan)?;
-        let connector = self.connector(plan)?;
+        check_sources(&plan.connection.source_addresses)?;
+        let runtime = runtime().map_err(RunError::Thread)?;
+        runtime.block_on(self.try_connecting(plan))
+    }
+
+    async fn try_connecting(&self, plan: &Plan) -> Result<Protocol, RunError> {
+        let clock = Pacer::new(Epoch::now(), Pacing::Efficient).map_err(RunError::Thread)?;
+        let connector = self.connector(clock, plan)?;
         let wanted = plan.connection.protocol;
         if !plan.connection.probe && wanted != Protocol::Auto {
             return Ok(wanted);
         }
         let timeout = Duration::from_nanos(plan.connection.connect_timeout_ns.unsigned_abs());
-        let runtime = runtime().map_err(RunError::Thread)?;
-        let attempt = async { tokio::time::timeout(timeout, connector.probe()).await };
-        let cause = match runtime.block_on(attempt) {
+        let cause = match tokio::time::timeout(timeout, connector.probe()).await {
             Ok(Ok(is_http2)) => return Ok(settle(wanted, is_http2)),
             Ok(Err(Failure { cause, .. })) => cause,
             Err(_elapsed) => format!("no connection within {} ms", timeout.as_millis()),

@@ -1,47 +1,33 @@
-//! Where connections go, resolved before the run.
+//! Where connections go.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use openload_contract::Outcome;
+use super::host::Host;
 
-use super::Failure;
-
-/// Where connections go.
+/// Where connections go. Clones share what is known of a host.
 #[derive(Debug, Clone)]
 pub enum Address {
-    /// Socket addresses of one host, in the resolver's order, or why there are none.
-    Tcp(Result<Vec<SocketAddr>, Failure>),
+    /// A host, reached over TCP.
+    Tcp(Arc<Host>),
     /// A Unix socket.
     Unix(PathBuf),
 }
 
 impl Address {
-    /// Resolves a host name or literal address; blocks while the resolver works.
+    /// Resolves a host name or literal address; blocks while the resolver works. With
+    /// `ttl_ns` the name is looked up again, without blocking, when so much time has passed.
     ///
     /// A name that cannot be resolved is kept as a failure: every connection then ends in
     /// it, and every arrival still has its row.
-    pub fn resolve(host: &str, port: u16) -> Self {
-        let failure = |cause: String| Failure {
-            outcome: Outcome::ConnectError,
-            cause: format!("cannot resolve `{host}`: {cause}"),
-        };
-        Self::Tcp(match (host, port).to_socket_addrs() {
-            Ok(addresses) => {
-                let addresses: Vec<SocketAddr> = addresses.collect();
-                if addresses.is_empty() {
-                    Err(failure("the name has no address".to_owned()))
-                } else {
-                    Ok(addresses)
-                }
-            }
-            Err(error) => Err(failure(error.to_string())),
-        })
+    pub fn resolve(host: &str, port: u16, ttl_ns: Option<i64>) -> Self {
+        Self::Tcp(Arc::new(Host::resolve(host, port, ttl_ns)))
     }
 }
 
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
-        Self::Tcp(Ok(vec![address]))
+        Self::Tcp(Arc::new(Host::at(address)))
     }
 }

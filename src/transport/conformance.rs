@@ -145,7 +145,9 @@ fn observe_engine(engine: Engine, address: SocketAddr, plan: &Plan) -> Seen {
         Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async {
         let clock = Pacer::new(Epoch::now(), Pacing::Efficient).unwrap();
-        let connector = Connector::new(Address::from(address), None, &plan.connection).unwrap();
+        let connection = &plan.connection;
+        let connector =
+            Connector::new(clock.clone(), connection, Address::from(address), None).unwrap();
         match engine {
             Engine::Lean => observe(LeanTransport::new(clock, connector), plan).await,
             Engine::Hyper => observe(HyperTransport::new(clock, connector), plan).await,

@@ -29,13 +29,13 @@ use crate::clock::Clock;
 
 /// Makes HTTP/1.1 connections to one target.
 pub struct HyperTransport<C> {
-    connector: Connector,
+    connector: Connector<C>,
     clock: C,
 }
 
 impl<C> HyperTransport<C> {
     /// Prepares connections through `connector`.
-    pub(crate) fn new(clock: C, connector: Connector) -> Self {
+    pub(crate) fn new(clock: C, connector: Connector<C>) -> Self {
         Self { connector, clock }
     }
 }

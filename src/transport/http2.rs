@@ -31,7 +31,7 @@ use crate::clock::Clock;
 
 /// Makes places on HTTP/2 connections to one target.
 pub struct Http2Transport<C> {
-    connector: Connector,
+    connector: Connector<C>,
     clock: C,
     places_max: u32,
     lines: RefCell<Vec<Rc<Line>>>,
@@ -40,7 +40,7 @@ pub struct Http2Transport<C> {
 impl<C: Clock> Http2Transport<C> {
     /// Prepares connections through `connector` that carry up to `streams_per_connection`
     /// exchanges at once.
-    pub(crate) fn new(clock: C, connector: Connector, streams_per_connection: u32) -> Self {
+    pub(crate) fn new(clock: C, connector: Connector<C>, streams_per_connection: u32) -> Self {
         Self { connector, clock, places_max: streams_per_connection, lines: RefCell::default() }
     }
 

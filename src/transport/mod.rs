@@ -17,10 +17,13 @@ mod address;
 #[cfg(test)]
 mod conformance;
 mod connect;
+mod host;
 mod http1;
 mod http2;
 mod lean;
 mod request;
+mod rotation;
+mod source;
 mod stamped;
 mod tls;
 
@@ -34,10 +37,12 @@ use openload_contract::Outcome;
 
 pub use address::Address;
 pub(crate) use connect::Connector;
+pub use host::Host;
 pub use http1::HyperTransport;
 pub use http2::Http2Transport;
 pub use lean::LeanTransport;
 pub use request::{Request, RequestError, Requests};
+pub use source::{SourceError, check_sources};
 pub use tls::TlsError;
 
 /// Makes connections to the target.

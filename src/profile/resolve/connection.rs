@@ -12,7 +12,7 @@ use crate::plan::{
 };
 use crate::profile::diagnostic::Fault;
 use crate::profile::located::Located;
-use crate::profile::quantity::{Lookup, Time, Written};
+use crate::profile::quantity::{Kind, Lookup, Scalar, Time, Written};
 use crate::profile::raw::{RawConnection, RawEngine, RawPolicy, RawProtocol, RawReuse, RawTls};
 
 use super::Checker;
@@ -84,6 +84,13 @@ impl Checker<'_> {
     fn lookup(&mut self, written: &Located<Written<Lookup>>) -> Option<Option<i64>> {
         if written.get().is_once() {
             return Some(None);
+        }
+        if let Scalar::Text(text) = written.get().scalar()
+            && !text.contains(|c: char| c.is_ascii_digit())
+        {
+            let fault = Fault::new(format!("`{text}` is neither \"once\" nor a duration"));
+            self.report(written, fault.help(format!("write {}", Lookup::WHAT)));
+            return None;
         }
         let time = Written::from(written.get().scalar().clone());
         self.duration_ns(&Located::new(time, written.span())).map(Some)

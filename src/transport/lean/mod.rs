@@ -33,7 +33,7 @@ const INPUT_BYTES: usize = 64 * 1024;
 
 /// Makes HTTP/1.1 connections to one target.
 pub struct LeanTransport<C> {
-    connector: Connector,
+    connector: Connector<C>,
     clock: C,
     buffers: Rc<Buffers>,
 }
@@ -47,7 +47,7 @@ struct Buffers {
 
 impl<C: Clock> LeanTransport<C> {
     /// Prepares connections through `connector`.
-    pub(crate) fn new(clock: C, connector: Connector) -> Self {
+    pub(crate) fn new(clock: C, connector: Connector<C>) -> Self {
         let input = vec![0; INPUT_BYTES].into_boxed_slice();
         let buffers = Buffers { input: RefCell::new(input), output: Cell::default() };
         Self { connector, clock, buffers: Rc::new(buffers) }
