@@ -15,14 +15,24 @@ pub trait Clock: Clone + 'static {
     /// Completes at `due_ns` or up to a few milliseconds later: for deadlines.
     fn sleep_until(&self, due_ns: i64) -> impl Future<Output = ()> + 'static;
 
-    /// Completes at `due_ns`, as exactly as this clock can.
-    fn wait_until(&self, due_ns: i64) -> impl Future<Output = ()>;
+    /// Completes at `due_ns`, as exactly as this clock can, or a little later where it is to
+    /// save wake-ups.
+    fn wait_until(&self, due_ns: i64) -> impl Future<Output = WakeUp>;
 
     /// Lets other tasks of this thread run, then completes.
     fn yield_now(&self) -> impl Future<Output = ()>;
 
     /// Starts a task on this thread.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
+}
+
+/// How a precise wait went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WakeUp {
+    /// By how many ns it missed the instant it aimed for.
+    pub late_ns: i64,
+    /// Time spent spinning, in ns.
+    pub spun_ns: i64,
 }
 
 /// The monotonic clock of the system, counted from a common start.

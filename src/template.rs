@@ -4,8 +4,6 @@
 //! keyed by the arrival's number, so the text of a request depends on the profile, the seed
 //! and the arrival, and never on which worker sends it.
 
-use std::fmt::Write as _;
-
 use openload_contract::digest::mix;
 use thiserror::Error;
 
@@ -95,18 +93,21 @@ impl Template {
     }
 
     /// Appends the text for one request to `output`.
-    pub fn render(&self, draws: Draws, output: &mut String) {
+    pub fn render(&self, draws: Draws, output: &mut Vec<u8>) {
         for (index, piece) in self.pieces.iter().enumerate() {
-            // Writing to a String cannot fail.
-            let _ = match piece {
-                Piece::Literal(text) => output.write_str(text),
+            match piece {
+                Piece::Literal(text) => output.extend_from_slice(text.as_bytes()),
                 Piece::Uniform { low, high } => {
-                    write!(output, "{}", uniform(draws.bits(index), *low, *high))
+                    push_number(uniform(draws.bits(index), *low, *high), output);
                 }
-                Piece::Seq => write!(output, "{}", draws.seq),
-            };
+                Piece::Seq => push_number(draws.seq, output),
+            }
         }
     }
+}
+
+fn push_number(number: u64, output: &mut Vec<u8>) {
+    output.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn parse_call(call: &str) -> Result<Piece, TemplateError> {
@@ -144,9 +145,9 @@ mod tests {
     use super::{Draws, Template, TemplateError};
 
     fn render(template: &str, seq: u64) -> String {
-        let mut output = String::new();
+        let mut output = Vec::new();
         Template::parse(template).unwrap().render(Draws::new(42, seq), &mut output);
-        output
+        String::from_utf8(output).unwrap()
     }
 
     #[test]

@@ -110,6 +110,9 @@ pub struct RunArgs {
     /// How to wait for an intended start.
     #[arg(long, value_enum, default_value_t = PacingArg::Precise)]
     pub pacing: PacingArg,
+    /// Keep the workers on these processors, one each, and the other threads off them.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub cpus: Vec<u32>,
     /// Validate and print the plan; send nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -53,6 +53,7 @@ fn settings(args: &RunArgs, plan: &Plan) -> RunSettings {
         workers: args.workers.unwrap_or_else(|| worker_count(plan, shard)),
         shard,
         pacing: args.pacing.into(),
+        cpus: args.cpus.clone(),
         start_at: args.start_at,
     }
 }

@@ -1,4 +1,4 @@
-//! The life of one connection: obtain it, carry jobs, wait idle for more.
+//! The life of one connection: open it, carry jobs, wait idle for more.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -7,126 +7,194 @@ use std::task::Poll;
 
 use openload_contract::Outcome;
 
-use super::idle::Slot;
+use super::deadline::Deadline;
 use super::job::Job;
+use super::pool::Slot;
 use super::worker::WorkerState;
 use crate::clock::Clock;
 use crate::plan::ConnectionPolicy;
 use crate::transport::{Connection, Failure, Stamps, Transport};
 
-/// Opens a connection for `job` and keeps it until it is closed, breaks, or is not to be
-/// kept.
+/// Opens a connection for `job` and keeps one open until there is nothing to carry and the
+/// last one is closed, breaks, or is not to be kept. The pool counts it as open already.
 pub(super) async fn carry<C: Clock, T: Transport>(
     worker: Rc<WorkerState<C>>,
     transport: Rc<T>,
     job: Job<C>,
 ) {
-    let slot = Slot::new();
-    let mut waiting = Some(job);
-    while let Some(job) = waiting {
-        waiting = carry_on_one_connection(&worker, &*transport, &slot, job).await;
+    let mut next = Some(job);
+    while let Some(job) = next.take().or_else(|| worker.take_waiting()) {
+        let asked_ns = worker.clock.now_ns();
+        match OpenConnection::open(&worker, &*transport, job.arrival.intended_ns).await {
+            Err(failure) => job.fail(failure),
+            Ok(mut opened) => {
+                let mut job = job;
+                job.connected(worker.clock.now_ns() - asked_ns, &opened.stamps);
+                next = opened.carry_from(job).await;
+            }
+        }
+    }
+    worker.pool.release();
+}
+
+/// Opens a connection before anything is to be sent, and keeps it like any other. The pool
+/// counts it as open already.
+pub(super) async fn warm_up<C: Clock, T: Transport>(worker: Rc<WorkerState<C>>, transport: Rc<T>) {
+    let attempt = OpenConnection::open(&worker, &*transport, worker.clock.now_ns()).await;
+    // A connection that cannot be made now is tried again by the arrival that needs it.
+    let next = match attempt {
+        Ok(mut opened) => opened.carry_what_comes().await,
+        Err(_) => None,
+    };
+    match next {
+        Some(job) => carry(worker, transport, job).await,
+        None => carry_waiting(worker, transport).await,
     }
 }
 
-/// Carries jobs until the connection is gone; returns a job that came too late for it.
-async fn carry_on_one_connection<C: Clock, T: Transport>(
-    worker: &Rc<WorkerState<C>>,
-    transport: &T,
-    slot: &Rc<Slot<C>>,
-    mut job: Job<C>,
-) -> Option<Job<C>> {
-    let stamps = Rc::new(Stamps::default());
-    let asked_ns = worker.clock.now_ns();
-    let mut connection = match connect(worker, transport, &job, &stamps).await {
-        Ok(connection) => connection,
-        Err(failure) => {
-            job.fail(failure);
-            return None;
+/// Goes on with who waits in line, or gives the connection's place back.
+async fn carry_waiting<C: Clock, T: Transport>(worker: Rc<WorkerState<C>>, transport: Rc<T>) {
+    match worker.take_waiting() {
+        Some(job) => carry(worker, transport, job).await,
+        None => worker.pool.release(),
+    }
+}
+
+/// An open connection with what belongs to it.
+struct OpenConnection<'a, C: Clock, N: Connection> {
+    worker: &'a Rc<WorkerState<C>>,
+    connection: N,
+    stamps: Rc<Stamps>,
+    slot: Rc<Slot<C>>,
+    deadline: Deadline<C>,
+    opened_ns: i64,
+}
+
+impl<'a, C: Clock, N: Connection> OpenConnection<'a, C, N> {
+    /// Opens a connection for an arrival that was intended for `intended_ns`.
+    async fn open<T: Transport<Connection = N>>(
+        worker: &'a Rc<WorkerState<C>>,
+        transport: &T,
+        intended_ns: i64,
+    ) -> Result<Self, Failure> {
+        let stamps = Rc::new(Stamps::default());
+        let connection = connect(worker, transport, intended_ns, &stamps).await?;
+        Ok(Self {
+            worker,
+            connection,
+            stamps,
+            slot: Slot::new(),
+            deadline: Deadline::new(worker.clock.clone()),
+            opened_ns: worker.clock.now_ns(),
+        })
+    }
+
+    /// Carries `job` and all that come after it until the connection is gone; returns a job
+    /// that came too late for it.
+    async fn carry_from(&mut self, job: Job<C>) -> Option<Job<C>> {
+        let is_whole = self.exchange(job).await;
+        if is_whole { self.carry_what_comes().await } else { None }
+    }
+
+    /// Carries jobs as they come, until the connection is gone.
+    async fn carry_what_comes(&mut self) -> Option<Job<C>> {
+        while self.is_kept() {
+            let mut job = match self.worker.take_waiting() {
+                Some(job) => job,
+                None => match self.wait_idle().await {
+                    Some(job) => job,
+                    None => {
+                        let late = self.slot.close();
+                        self.worker.pool.forget_closed();
+                        return late;
+                    }
+                },
+            };
+            // Nothing of the job was sent yet, so a connection that was found closed can be
+            // replaced without sending anything twice.
+            if !self.connection.is_reusable() {
+                return Some(job);
+            }
+            job.connected(0, &self.stamps);
+            if !self.exchange(job).await {
+                return None;
+            }
         }
-    };
-    job.connected(worker.clock.now_ns() - asked_ns, &stamps);
-    loop {
-        let is_whole = exchange(worker, &mut connection, job).await;
-        let is_kept = is_whole && worker.limits.policy == ConnectionPolicy::Pool;
-        if !is_kept || !connection.is_reusable() {
-            return None;
-        }
-        worker.idle.push(slot);
-        let Some(next) = next_job(slot, &mut connection).await else {
-            let late = slot.close();
-            worker.idle.forget_closed();
-            return late;
+        None
+    }
+
+    /// Tells whether the connection is to carry another exchange.
+    fn is_kept(&mut self) -> bool {
+        let limits = &self.worker.limits;
+        let has_expired = limits
+            .lifetime_ns
+            .is_some_and(|lifetime_ns| self.worker.clock.now_ns() - self.opened_ns >= lifetime_ns);
+        limits.policy != ConnectionPolicy::PerRequest
+            && !has_expired
+            && self.connection.is_reusable()
+    }
+
+    /// Waits for the next job; `None` when the connection is closed first.
+    async fn wait_idle(&mut self) -> Option<Job<C>> {
+        self.worker.pool.offer(&self.slot);
+        poll_fn(|context| {
+            if let Poll::Ready(job) = self.slot.poll_next(context) {
+                return Poll::Ready(Some(job));
+            }
+            self.connection.poll_closed(context).map(|()| None)
+        })
+        .await
+    }
+
+    /// Sends the job's request and ends the job. Tells whether the exchange was carried to
+    /// its end: a connection left in the middle of one is of no further use.
+    async fn exchange(&mut self, job: Job<C>) -> bool {
+        let (worker, deadline) = (self.worker, &mut self.deadline);
+        let request = worker.requests.get(job.arrival.scenario, job.arrival.seq);
+        deadline.set(worker.limits.response_limit_ns(&job));
+        let mut exchange = pin!(self.connection.exchange(request));
+        let ended = poll_fn(|context| {
+            if let Poll::Ready(ended) = exchange.as_mut().poll(context) {
+                return Poll::Ready(Some(ended));
+            }
+            deadline.poll_passed(context).map(|()| None)
+        })
+        .await;
+        let failure = match ended {
+            Some(Ok(())) => {
+                let outcome = worker.judge(&job);
+                job.finish(outcome);
+                return true;
+            }
+            Some(Err(failure)) => failure,
+            None => Failure {
+                outcome: Outcome::Timeout,
+                cause: "no complete response in time".to_owned(),
+            },
         };
-        // Nothing of the job was sent yet, so a connection that was found closed can be
-        // replaced without sending anything twice.
-        if !connection.is_reusable() {
-            return Some(next);
-        }
-        job = next;
-        job.connected(0, &stamps);
+        job.fail(failure);
+        false
     }
 }
 
 async fn connect<C: Clock, T: Transport>(
     worker: &WorkerState<C>,
     transport: &T,
-    job: &Job<C>,
+    intended_ns: i64,
     stamps: &Rc<Stamps>,
 ) -> Result<T::Connection, Failure> {
     let limits = &worker.limits;
     let give_up_ns = worker.clock.now_ns() + limits.connect_timeout_ns;
-    let deadline_ns = limits.deadline_ns(job.arrival.intended_ns);
+    let deadline_ns = limits.deadline_ns(intended_ns);
     let attempt = transport.connect(Rc::clone(stamps));
     match until(&worker.clock, give_up_ns.min(deadline_ns), attempt).await {
         Some(connected) => connected,
-        None if deadline_ns < give_up_ns => Err(Failure {
-            outcome: Outcome::Timeout,
-            cause: "the deadline passed before there was a connection".to_owned(),
-        }),
+        None if deadline_ns < give_up_ns => Err(Failure::too_late_to_connect()),
         None => Err(Failure {
             outcome: Outcome::ConnectError,
             cause: format!("no connection within {} ms", limits.connect_timeout_ns / 1_000_000),
         }),
     }
-}
-
-/// Sends the job's request and ends the job. Tells whether the exchange was carried to its
-/// end: a connection left in the middle of one is of no further use.
-async fn exchange<C: Clock>(
-    worker: &WorkerState<C>,
-    connection: &mut impl Connection,
-    job: Job<C>,
-) -> bool {
-    let limits = &worker.limits;
-    let request = worker.requests.render(job.arrival.scenario, job.arrival.seq);
-    let limit_ns = (worker.clock.now_ns() + limits.response_timeout_ns)
-        .min(limits.deadline_ns(job.arrival.intended_ns));
-    let failure = match until(&worker.clock, limit_ns, connection.exchange(request)).await {
-        Some(Ok(())) => {
-            let outcome = worker.judge(&job);
-            job.finish(outcome);
-            return true;
-        }
-        Some(Err(failure)) => failure,
-        None => {
-            Failure { outcome: Outcome::Timeout, cause: "no complete response in time".to_owned() }
-        }
-    };
-    job.fail(failure);
-    false
-}
-
-/// Waits for the next job; `None` when the connection is closed first.
-async fn next_job<C: Clock>(slot: &Slot<C>, connection: &mut impl Connection) -> Option<Job<C>> {
-    let mut next = pin!(slot.next());
-    let mut closed = pin!(connection.closed());
-    poll_fn(|context| {
-        if let Poll::Ready(job) = next.as_mut().poll(context) {
-            return Poll::Ready(Some(job));
-        }
-        closed.as_mut().poll(context).map(|()| None)
-    })
-    .await
 }
 
 /// Runs `work` until `limit_ns`; `None` when the time is up first.

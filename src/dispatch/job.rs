@@ -18,6 +18,8 @@ use crate::transport::{Failure, Stamps};
 pub(super) struct Job<C: Clock> {
     pub arrival: Arrival,
     dispatched_ns: i64,
+    /// How long it waited until it might have a connection.
+    pool_wait_ns: i64,
     connect_ns: Option<i64>,
     /// Stamps of the connection that carries the job, once it has one.
     stamps: Option<Rc<Stamps>>,
@@ -26,12 +28,13 @@ pub(super) struct Job<C: Clock> {
 }
 
 impl<C: Clock> Job<C> {
-    /// Takes up an arrival.
-    pub fn new(worker: &Rc<WorkerState<C>>, arrival: Arrival) -> Self {
+    /// Takes up an arrival at `now_ns`.
+    pub fn new(worker: &Rc<WorkerState<C>>, arrival: Arrival, now_ns: i64) -> Self {
         worker.note_dispatch(&arrival);
         Self {
             arrival,
-            dispatched_ns: worker.clock.now_ns(),
+            dispatched_ns: now_ns,
+            pool_wait_ns: 0,
             connect_ns: None,
             stamps: None,
             worker: Rc::clone(worker),
@@ -39,21 +42,32 @@ impl<C: Clock> Job<C> {
         }
     }
 
-    /// Notes that a connection was obtained after `connect_ns` of waiting for it.
-    pub fn connected(&mut self, connect_ns: i64, stamps: &Rc<Stamps>) {
+    /// Notes that a connection became free for it, or allowed, at `now_ns`.
+    pub fn admitted(&mut self, now_ns: i64) {
+        self.pool_wait_ns = now_ns - self.dispatched_ns;
+    }
+
+    /// Notes that a connection was obtained; opening it took `opening_ns`.
+    pub fn connected(&mut self, opening_ns: i64, stamps: &Rc<Stamps>) {
         stamps.reset();
-        self.connect_ns = Some(connect_ns);
+        self.connect_ns = Some(self.pool_wait_ns + opening_ns);
         self.stamps = Some(Rc::clone(stamps));
     }
 
-    /// Ends the job with a complete response or a deadline.
+    /// When it had its connection, but for what this thread did in between.
+    pub fn connected_ns(&self) -> i64 {
+        self.dispatched_ns + self.connect_ns.unwrap_or(self.pool_wait_ns)
+    }
+
+    /// Ends the job with a complete response, at its last byte.
     pub fn finish(mut self, outcome: Outcome) {
-        self.record(outcome);
+        let last_byte_ns = self.stamps.as_ref().and_then(|stamps| stamps.last_byte_ns.get());
+        self.record(outcome, last_byte_ns);
     }
 
     /// Ends the job with a failure, whose cause is counted.
     pub fn fail(mut self, failure: Failure) {
-        self.record(failure.outcome);
+        self.record(failure.outcome, None);
         self.worker.failures.borrow_mut().add(failure);
     }
 
@@ -62,16 +76,18 @@ impl<C: Clock> Job<C> {
         self.stamps.as_ref().and_then(|stamps| stamps.status.get())
     }
 
-    fn record(&mut self, outcome: Outcome) {
+    /// Writes the row; the end is now when nothing says when it was.
+    fn record(&mut self, outcome: Outcome, end_ns: Option<i64>) {
         if self.is_recorded {
             return;
         }
         self.is_recorded = true;
-        let sample = self.sample(outcome);
+        let end_ns = end_ns.unwrap_or_else(|| self.worker.clock.now_ns());
+        let sample = self.sample(outcome, end_ns);
         self.worker.note_end(&sample);
     }
 
-    fn sample(&self, outcome: Outcome) -> Sample {
+    fn sample(&self, outcome: Outcome, end_ns: i64) -> Sample {
         let Arrival { intended_ns, seq, stream, scenario, .. } = self.arrival;
         let since = |stamp: Option<i64>| stamp.map(|ns| ns - intended_ns);
         let stamps = self.stamps.as_deref();
@@ -82,7 +98,7 @@ impl<C: Clock> Job<C> {
             connect_ns: self.connect_ns,
             sent_ns: since(stamps.and_then(|stamps| stamps.sent_ns.get())),
             ttfb_ns: since(stamps.and_then(|stamps| stamps.first_byte_ns.get())),
-            response_ns: self.worker.clock.now_ns() - intended_ns,
+            response_ns: end_ns - intended_ns,
             status: self.status(),
             outcome,
             stream,
@@ -98,6 +114,6 @@ impl<C: Clock> Job<C> {
 
 impl<C: Clock> Drop for Job<C> {
     fn drop(&mut self) {
-        self.record(Outcome::Cancelled);
+        self.record(Outcome::Cancelled, None);
     }
 }

@@ -13,9 +13,10 @@
 //! row when it ends, however it ends: dropping one unfinished writes `cancelled`.
 
 mod connection;
+mod deadline;
 mod failures;
-mod idle;
 mod job;
+mod pool;
 mod recorder;
 mod stop;
 mod worker;

@@ -1,19 +1,20 @@
 //! A worker: its lanes, its connections, its rows, one thread.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use openload_contract::{Outcome, TimelineDigest};
 use openload_samples::Sample;
 
-use super::connection::carry;
+use super::connection::{carry, warm_up};
 use super::failures::Failures;
-use super::idle::IdleConnections;
 use super::job::Job;
-use super::recorder::{Recorder, RowCodes};
+use super::pool::{Placement, Pool};
+use super::recorder::{Gauges, Recorder, RowCodes};
 use super::stop::{StopLevel, StopSignal};
 use crate::clock::Clock;
-use crate::plan::{ConnectionPlan, ConnectionPolicy, Expect, Plan};
+use crate::plan::{ConnectionPlan, ConnectionPolicy, Expect, Plan, Protocol, ReuseOrder};
 use crate::schedule::{Arrival, LaneSet, Timeline};
 use crate::transport::{Failure, RequestError, Requests, Transport};
 
@@ -26,6 +27,9 @@ const STOP_CHECK_NS: i64 = 50_000_000;
 /// Rows are handed to the writer at least this often.
 const FLUSH_NS: i64 = 250_000_000;
 
+/// How often arrivals in line for a connection are looked at.
+const EXPIRY_CHECK_NS: i64 = 5_000_000;
+
 /// How often a draining worker looks whether it is done.
 const DRAIN_CHECK_NS: i64 = 2_000_000;
 
@@ -34,6 +38,14 @@ const DRAIN_CHECK_NS: i64 = 2_000_000;
 pub struct Limits {
     /// When connections are reused.
     pub policy: ConnectionPolicy,
+    /// Which idle connection is used next.
+    pub reuse: ReuseOrder,
+    /// Most connections, or places on connections that carry several exchanges.
+    pub connections_max: u32,
+    /// Connections to open before the run.
+    pub prewarm: u32,
+    /// Age at which a connection carries nothing more.
+    pub lifetime_ns: Option<i64>,
     /// Longest time to make a connection.
     pub connect_timeout_ns: i64,
     /// Longest time from a connection to the complete response.
@@ -49,23 +61,43 @@ pub struct Limits {
 impl Limits {
     /// The bounds of a worker that owns `share` of the run's lanes.
     ///
-    /// The bound on requests in flight is divided like the load, so that workers and shards
-    /// share nothing while they run.
+    /// Bounds on requests and connections are divided like the load, so that workers and
+    /// shards share nothing while they run.
     pub fn of_share(plan: &ConnectionPlan, share: f64) -> Self {
-        let in_flight_max = (f64::from(plan.max_in_flight) * share).round().max(1.0);
+        let of_share = |whole: u32| (f64::from(whole) * share).round() as u32;
+        let places = match plan.protocol {
+            Protocol::Http2 => plan.streams_per_connection,
+            Protocol::Http1 | Protocol::Auto => 1,
+        };
+        let connections_max = plan.max_connections.map_or(u32::MAX, |max| of_share(max).max(1));
         Self {
             policy: plan.policy,
+            reuse: plan.reuse,
+            connections_max: connections_max.saturating_mul(places),
+            prewarm: of_share(plan.prewarm).min(connections_max),
+            lifetime_ns: plan.lifetime_ns,
             connect_timeout_ns: plan.connect_timeout_ns,
             response_timeout_ns: plan.response_timeout_ns,
             deadline_after_ns: plan.deadline_ns,
             drain_timeout_ns: plan.drain_timeout_ns,
-            in_flight_max: in_flight_max as u32,
+            in_flight_max: of_share(plan.max_in_flight).max(1),
         }
     }
 
     /// When an arrival must be complete.
     pub(super) fn deadline_ns(&self, intended_ns: i64) -> i64 {
         self.deadline_after_ns.map_or(i64::MAX, |after| intended_ns.saturating_add(after))
+    }
+
+    /// Tells whether an arrival's deadline can pass while it waits for a connection.
+    fn may_expire_in_line(&self) -> bool {
+        self.deadline_after_ns.is_some() && self.connections_max < self.in_flight_max
+    }
+
+    /// When a job that has its connection must be complete.
+    pub(super) fn response_limit_ns<C: Clock>(&self, job: &Job<C>) -> i64 {
+        let limit_ns = job.connected_ns().saturating_add(self.response_timeout_ns);
+        limit_ns.min(self.deadline_ns(job.arrival.intended_ns))
     }
 }
 
@@ -77,8 +109,9 @@ pub(super) struct WorkerState<C: Clock> {
     /// What a good response is, by scenario.
     expects: Vec<Expect>,
     pub codes: RowCodes,
-    pub idle: IdleConnections<C>,
+    pub pool: Pool<C>,
     pub failures: RefCell<Failures>,
+    gauges: Arc<Gauges>,
     recorder: RefCell<Recorder>,
     in_flight: Cell<u32>,
     /// Arrivals dropped so far; their cause is written once, at the end.
@@ -96,6 +129,13 @@ impl<C: Clock> WorkerState<C> {
         let expect = &self.expects[usize::from(job.arrival.scenario)];
         let is_accepted = job.status().is_some_and(|status| expect.accepts(status));
         if is_accepted { Outcome::Ok } else { Outcome::HttpError }
+    }
+
+    /// Takes the job that has waited longest for a connection.
+    pub fn take_waiting(&self) -> Option<Job<C>> {
+        let mut job = self.pool.take_waiting()?;
+        job.admitted(self.clock.now_ns());
+        Some(job)
     }
 
     pub fn note_end(&self, sample: &Sample) {
@@ -146,14 +186,16 @@ impl<C: Clock, T: Transport> Worker<C, T> {
     ) -> Result<Self, RequestError> {
         let (codes, _) = RowCodes::new(plan);
         let expects = plan.scenarios.iter().map(|scenario| scenario.request.expect.clone());
+        let limits = Limits::of_share(&plan.connection, lanes.share());
         let state = WorkerState {
             clock,
-            limits: Limits::of_share(&plan.connection, lanes.share()),
+            limits,
             requests: Requests::new(plan)?,
             expects: expects.collect(),
             codes,
-            idle: IdleConnections::new(),
+            pool: Pool::new(limits.reuse, limits.connections_max),
             failures: RefCell::default(),
+            gauges: Arc::clone(recorder.gauges()),
             recorder: RefCell::new(recorder),
             in_flight: Cell::new(0),
             dropped: Cell::new(0),
@@ -173,22 +215,18 @@ impl<C: Clock, T: Transport> Worker<C, T> {
     pub async fn run(mut self) -> WorkerRemains<C> {
         let state = Rc::clone(&self.state);
         state.clock.spawn(flush_regularly(Rc::downgrade(&state)));
-        let mut sent_in_turn = 0;
-        while let Some(&next) = self.timeline.peek() {
-            if self.stop.level() > StopLevel::Run {
-                break;
-            }
+        if state.limits.may_expire_in_line() {
+            state.clock.spawn(expire_in_line(Rc::downgrade(&state)));
+        }
+        self.warm_up();
+        while self.stop.level() == StopLevel::Run
+            && let Some(&next) = self.timeline.peek()
+        {
             let now_ns = state.clock.now_ns();
             if next.intended_ns > now_ns {
-                sent_in_turn = 0;
-                state.clock.wait_until(next.intended_ns.min(now_ns + STOP_CHECK_NS)).await;
-                continue;
-            }
-            self.timeline.next();
-            self.dispatch(next);
-            sent_in_turn += 1;
-            if sent_in_turn == BATCH_MAX {
-                sent_in_turn = 0;
+                self.wait_for(next.intended_ns, now_ns).await;
+            } else {
+                self.dispatch_due(now_ns);
                 state.clock.yield_now().await;
             }
         }
@@ -198,17 +236,51 @@ impl<C: Clock, T: Transport> Worker<C, T> {
         WorkerRemains { state, is_interrupted }
     }
 
-    /// Sends one arrival: on an idle connection, else on a new one, unless too much is in
-    /// flight.
-    fn dispatch(&self, arrival: Arrival) {
-        let is_full = self.state.in_flight.get() >= self.state.limits.in_flight_max;
-        let job = Job::new(&self.state, arrival);
+    /// Opens the connections that are to be there before the first arrival.
+    fn warm_up(&self) {
+        let state = &self.state;
+        for _ in 0..state.limits.prewarm {
+            if state.pool.reserve() {
+                state.clock.spawn(warm_up(Rc::clone(state), Rc::clone(&self.transport)));
+            }
+        }
+    }
+
+    /// Waits until an arrival is due or it is time to look for a stop.
+    async fn wait_for(&self, due_ns: i64, now_ns: i64) {
+        let clock = &self.state.clock;
+        let until_ns = due_ns.min(now_ns + STOP_CHECK_NS);
+        let wake = clock.wait_until(until_ns).await;
+        self.state.gauges.note_wakeup(wake.late_ns);
+        self.state.gauges.add_spin(wake.spun_ns);
+    }
+
+    /// Sends what is due at `now_ns`, at most a batch of it. What is late is sent as well, at
+    /// once and with the lag it has.
+    fn dispatch_due(&mut self, now_ns: i64) {
+        let (gauges, pool) = (&self.state.gauges, &self.state.pool);
+        gauges.set_connections(pool.open().into());
+        gauges.set_waiting(pool.waiting().into());
+        for _ in 0..BATCH_MAX {
+            let Some(&next) = self.timeline.peek().filter(|next| next.intended_ns <= now_ns) else {
+                return;
+            };
+            self.timeline.next();
+            self.dispatch(next, now_ns);
+        }
+    }
+
+    /// Sends one arrival: on an idle connection, else on a new one, else on the next that
+    /// becomes free, unless too much is in flight.
+    fn dispatch(&self, arrival: Arrival, now_ns: i64) {
+        let state = &self.state;
+        let is_full = state.in_flight.get() >= state.limits.in_flight_max;
+        let job = Job::new(state, arrival, now_ns);
         if is_full {
-            self.state.dropped.set(self.state.dropped.get() + 1);
+            state.dropped.set(state.dropped.get() + 1);
             job.finish(Outcome::Dropped);
-        } else if let Some(job) = self.state.idle.give(job) {
-            let (state, transport) = (Rc::clone(&self.state), Rc::clone(&self.transport));
-            self.state.clock.spawn(carry(state, transport, job));
+        } else if let Placement::Open(job) = state.pool.place(job) {
+            state.clock.spawn(carry(Rc::clone(state), Rc::clone(&self.transport), job));
         }
     }
 
@@ -219,7 +291,7 @@ impl<C: Clock, T: Transport> Worker<C, T> {
             && arrival.intended_ns <= now_ns
         {
             self.timeline.next();
-            Job::new(&self.state, arrival).fail(Failure {
+            Job::new(&self.state, arrival, now_ns).fail(Failure {
                 outcome: Outcome::Cancelled,
                 cause: "the run was stopped".to_owned(),
             });
@@ -238,8 +310,25 @@ impl<C: Clock, T: Transport> Worker<C, T> {
     }
 }
 
+/// Ends arrivals whose deadline passes while they wait for a connection. They wait in the
+/// order of their intended starts, near enough, so the first is looked at alone.
+async fn expire_in_line<C: Clock>(worker: Weak<WorkerState<C>>) {
+    loop {
+        let Some(state) = worker.upgrade() else { return };
+        let now_ns = state.clock.now_ns();
+        let has_expired =
+            |job: &Job<C>| state.limits.deadline_ns(job.arrival.intended_ns) <= now_ns;
+        while let Some(job) = state.pool.take_waiting_if(has_expired) {
+            job.fail(Failure::too_late_to_connect());
+        }
+        let wait = state.clock.sleep_until(now_ns + EXPIRY_CHECK_NS);
+        drop(state);
+        wait.await;
+    }
+}
+
 /// Hands rows to the writer a few times a second, so that a crash loses little.
-async fn flush_regularly<C: Clock>(worker: std::rc::Weak<WorkerState<C>>) {
+async fn flush_regularly<C: Clock>(worker: Weak<WorkerState<C>>) {
     loop {
         let Some(state) = worker.upgrade() else { return };
         state.recorder.borrow_mut().flush();
@@ -255,6 +344,10 @@ impl<C: Clock> WorkerRemains<C> {
     /// # Panics
     /// When an arrival has no row: the promise this program stands on.
     pub fn report(self) -> WorkerReport {
+        // Who still waits for a connection will not get one; dropping a job writes its row.
+        while let Some(job) = self.state.pool.take_waiting() {
+            drop(job);
+        }
         let mut recorder = self.state.recorder.borrow_mut();
         recorder.flush();
         assert_eq!(recorder.unfinished(), 0, "every arrival has its row");

@@ -29,6 +29,19 @@ pub fn raise_open_files_limit() -> Option<u64> {
     None
 }
 
+/// Refuses: threads are not pinned on this platform.
+///
+/// # Errors
+/// Always.
+pub fn pin_thread(_cpus: &[u32]) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "threads cannot be pinned here"))
+}
+
+/// Not known on this platform.
+pub fn thread_cpus() -> Vec<u32> {
+    Vec::new()
+}
+
 /// Not known on this platform.
 pub fn open_files_limit() -> Option<u64> {
     None

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openload_contract::manifest::HostRecord;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -105,6 +106,25 @@ fn ports(range: &str, reserved: &str) -> Vec<u16> {
 fn port_range(text: &str) -> Option<(u16, u16)> {
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     Some((from.parse().ok()?, to.parse().ok()?))
+}
+
+/// Keeps the calling thread on these processors.
+///
+/// # Errors
+/// When none of them may be used by this process.
+pub fn pin_thread(cpus: &[u32]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for &cpu in cpus.iter().filter(|&&cpu| (cpu as usize) < CpuSet::MAX_CPU) {
+        set.set(cpu as usize);
+    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Processors that the calling thread may use.
+pub fn thread_cpus() -> Vec<u32> {
+    let set = sched_getaffinity(None).unwrap_or_default();
+    let cpus = (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu));
+    cpus.map(|cpu| cpu as u32).collect()
 }
 
 /// User and system time this process has used, in ns.

@@ -8,9 +8,10 @@ mod directory;
 mod error;
 mod manifest;
 mod monitor;
-mod probe;
+mod route;
 mod session;
 mod settings;
+mod thread;
 
 pub use error::RunError;
 pub use session::{Progress, RunHandle, RunOutcome, start};

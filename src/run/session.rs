@@ -1,6 +1,5 @@
 //! Starting the threads of a run, watching it, and closing its books.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,22 +9,20 @@ use std::time::{Duration, SystemTime};
 use openload_contract::manifest::TimelineRecord;
 use openload_contract::{Manifest, RunStatus, TimelineDigest};
 use openload_samples::Rotation;
-use tokio::task::LocalSet;
 
 use super::monitor::{Monitor, TargetMemory};
-use super::probe::probe;
+use super::route::Route;
+use super::thread::WorkerThread;
 use super::{RunError, RunSettings, directory, manifest};
 use crate::clock::Epoch;
 use crate::dispatch::{
-    FailureKind, Failures, Gauges, Recorder, RowCodes, StopLevel, StopSignal, Worker, WorkerReport,
+    FailureKind, Failures, Gauges, RowCodes, StopLevel, StopSignal, WorkerReport,
 };
 use crate::os;
-use crate::pacer::{Pacer, Pacing};
 use crate::plan::{Plan, TargetAddress};
 use crate::schedule::LaneSet;
 use crate::sink::{Live, LiveFigures, Writer, WriterReport, WriterSetup};
 use crate::target::{RunningTarget, Target};
-use crate::transport::{Address, HttpTransport, TlsError, check_sources};
 
 /// Time between the last preparation and the run's start, in which the threads get ready.
 const HEAD_START: Duration = Duration::from_millis(100);
@@ -83,7 +80,7 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
     let (epoch, start_at) = choose_start(settings.start_at);
     let target = start_embedded(&plan, epoch)?;
     let route = Arc::new(Route::new(&plan, target.as_ref()));
-    check_route(&plan, &route)?;
+    plan.connection.protocol = route.check(&plan)?;
     directory::create(&settings.run_dir)?;
     let manifest = manifest::describe(&plan, &settings, start_at);
     directory::write_manifest(&settings.run_dir, &manifest)?;
@@ -182,54 +179,6 @@ fn notes(manifest: &Manifest) -> Vec<(String, String)> {
     ]
 }
 
-/// How workers reach the target.
-struct Route {
-    address: Address,
-    /// Host to ask for over TLS.
-    tls_host: Option<String>,
-}
-
-impl Route {
-    fn new(plan: &Plan, embedded: Option<&RunningTarget>) -> Self {
-        match (&plan.target, embedded) {
-            (_, Some(target)) => Self { address: target.address().into(), tls_host: None },
-            (TargetAddress::Tcp { tls, host, port, .. }, None) => {
-                let address = Address::resolve(host, *port, plan.connection.dns_ttl_ns);
-                Self { address, tls_host: tls.then(|| host.clone()) }
-            }
-            (TargetAddress::Unix { path }, None) => {
-                Self { address: Address::Unix(path.clone()), tls_host: None }
-            }
-            (TargetAddress::Embedded, None) => unreachable!("the built-in target was started"),
-        }
-    }
-
-    fn transport(&self, plan: &Plan, clock: Pacer) -> Result<HttpTransport<Pacer>, TlsError> {
-        HttpTransport::new(clock, &plan.connection, self.address.clone(), self.tls_host.as_deref())
-    }
-}
-
-/// Prepares everything a worker will, and makes one connection, so that what cannot work is
-/// found before the run.
-fn check_route(plan: &Plan, route: &Route) -> Result<(), RunError> {
-    crate::transport::Requests::new(plan)?;
-    check_sources(&plan.connection.source_addresses)?;
-    let runtime = runtime().map_err(RunError::Thread)?;
-    runtime.block_on(async {
-        let clock = Pacer::new(Epoch::now(), Pacing::Efficient).map_err(RunError::Thread)?;
-        let transport = route.transport(plan, clock)?;
-        if !plan.connection.probe {
-            return Ok(());
-        }
-        let timeout = Duration::from_nanos(plan.connection.connect_timeout_ns.unsigned_abs());
-        probe(&transport, timeout).await
-    })
-}
-
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
 impl RunHandle {
     fn start_worker(
         &mut self,
@@ -240,26 +189,21 @@ impl RunHandle {
     ) -> Result<(), RunError> {
         let gauges = Arc::new(Gauges::default());
         self.gauges.push(Arc::clone(&gauges));
-        let lanes = LaneSet::of_worker(settings.shard, worker, settings.workers);
-        let (epoch, pacing, stop) = (self.epoch, settings.pacing, self.stop.clone());
-        let (plan, route, sink) = (Arc::clone(plan), Arc::clone(route), self.writer.sink(worker));
-        let work = move || {
-            let runtime = runtime().map_err(RunError::Thread)?;
-            let tasks = LocalSet::new();
-            let remains = tasks.block_on(&runtime, async {
-                let clock = Pacer::new(epoch, pacing).map_err(RunError::Thread)?;
-                let transport = route.transport(&plan, clock.clone())?;
-                let recorder = Recorder::new(Box::new(sink), gauges);
-                let worker = Worker::new(&plan, lanes, clock, transport, recorder, stop)?;
-                Ok::<_, RunError>(worker.run().await)
-            })?;
-            // What is still in flight ends here, and each job writes its row.
-            drop(tasks);
-            Ok(remains.report())
+        let work = WorkerThread {
+            plan: Arc::clone(plan),
+            route: Arc::clone(route),
+            lanes: LaneSet::of_worker(settings.shard, worker, settings.workers),
+            epoch: self.epoch,
+            pacing: settings.pacing,
+            spin_ns: settings.spin_ns(),
+            cpu: settings.cpu(worker),
+            sink: self.writer.sink(worker),
+            gauges,
+            stop: self.stop.clone(),
         };
         let thread = std::thread::Builder::new()
             .name(format!("gen-worker-{worker}"))
-            .spawn(work)
+            .spawn(move || work.run())
             .map_err(RunError::Thread)?;
         self.workers.push(thread);
         Ok(())

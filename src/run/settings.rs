@@ -23,8 +23,23 @@ pub struct RunSettings {
     pub shard: ShardId,
     /// How workers wait.
     pub pacing: Pacing,
+    /// Processors for the workers, one each, in turn; empty leaves it to the system.
+    pub cpus: Vec<u32>,
     /// Wall-clock time of the run's start; at once when absent.
     pub start_at: Option<SystemTime>,
+}
+
+impl RunSettings {
+    /// Longest time a worker may spin before an intended start.
+    pub fn spin_ns(&self) -> i64 {
+        self.pacing.spin_ns(self.workers, os::cores())
+    }
+
+    /// Processor that a worker is to stay on, if any.
+    pub(super) fn cpu(&self, worker: u32) -> Option<u32> {
+        let index = worker as usize % self.cpus.len().max(1);
+        self.cpus.get(index).copied()
+    }
 }
 
 /// Chooses the number of workers for a plan: as few as carry its peak rate, so that a small

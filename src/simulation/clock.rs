@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, WakeUp};
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -130,8 +130,9 @@ impl Clock for SimulatedClock {
         self.wait(due_ns)
     }
 
-    fn wait_until(&self, due_ns: i64) -> impl Future<Output = ()> {
-        self.wait(due_ns)
+    async fn wait_until(&self, due_ns: i64) -> WakeUp {
+        self.wait(due_ns).await;
+        WakeUp { late_ns: self.now_ns() - due_ns, spun_ns: 0 }
     }
 
     async fn yield_now(&self) {

@@ -73,6 +73,11 @@ pub(crate) fn plan(seed: u64, phases: Vec<PhaseRecord>) -> Plan {
     }
 }
 
+/// A plan of one phase of constant arrivals.
+pub(crate) fn constant_plan(rate: f64, length_s: i64) -> Plan {
+    plan(7, vec![phase("steady", ArrivalKind::Constant, RateLaw::Constant { rate }, length_s)])
+}
+
 /// A scenario of one GET.
 pub(crate) fn scenario(name: &str, weight: f64) -> ScenarioPlan {
     ScenarioPlan {

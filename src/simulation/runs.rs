@@ -11,7 +11,7 @@ use openload_samples::Chunk;
 
 use super::clock::SimulatedClock;
 use super::transport::{Behaviour, SimulatedTransport};
-use super::{SECOND, phase, plan};
+use super::{SECOND, constant_plan, phase, plan};
 use crate::clock::Clock;
 use crate::dispatch::{
     ChunkSink, Gauges, Recorder, RowCodes, StopLevel, StopSignal, Worker, WorkerReport,
@@ -123,10 +123,6 @@ fn rows(plan: &Plan, chunks: Vec<Chunk>) -> Vec<Row> {
     rows
 }
 
-fn constant(rate: f64, length_s: i64) -> Plan {
-    plan(7, vec![phase("steady", ArrivalKind::Constant, RateLaw::Constant { rate }, length_s)])
-}
-
 fn poisson(seed: u64, rate: f64, length_s: i64) -> Plan {
     plan(seed, vec![phase("steady", ArrivalKind::Poisson, RateLaw::Constant { rate }, length_s)])
 }
@@ -158,7 +154,7 @@ fn mean(values: &[f64]) -> f64 {
 #[test]
 fn a_frozen_target_delays_completions_and_never_intended_starts() {
     let (rate, length_s, freeze_s, service_s) = (1000.0, 20.0, 1.0, 0.0001);
-    let mut frozen = constant(rate, 20);
+    let mut frozen = constant_plan(rate, 20);
     frozen.embedded = TargetSpec {
         freezes: vec![Freeze { at_s: 5.0, for_s: freeze_s }],
         ..one_server(ServiceLaw::Deterministic, service_s)
@@ -206,7 +202,7 @@ fn poisson_arrivals_at_an_exponential_server_give_the_answer_of_m_m_1() {
 #[test]
 fn constant_arrivals_at_an_exponential_server_give_the_answer_of_d_m_1() {
     let (mu, lambda) = (100.0, 70.0);
-    let mut plan = constant(lambda, 6000);
+    let mut plan = constant_plan(lambda, 6000);
     plan.embedded = one_server(ServiceLaw::Exponential, 1.0 / mu);
     let times = run(&plan, 1, Behaviour::Answer, None).sorted_ms();
     let mut sigma = 0.5_f64;
@@ -259,7 +255,7 @@ fn every_arrival_is_one_row_whatever_the_target_does() {
 
 #[test]
 fn arrivals_beyond_the_bound_in_flight_are_dropped_and_recorded() {
-    let mut plan = constant(100.0, 10);
+    let mut plan = constant_plan(100.0, 10);
     plan.connection.max_in_flight = 50;
     plan.embedded.freezes = vec![Freeze { at_s: 2.0, for_s: 3.0 }];
     let result = run(&plan, 1, Behaviour::Answer, None);
@@ -273,7 +269,7 @@ fn arrivals_beyond_the_bound_in_flight_are_dropped_and_recorded() {
 
 #[test]
 fn a_deadline_counts_from_the_intended_start() {
-    let mut plan = constant(100.0, 10);
+    let mut plan = constant_plan(100.0, 10);
     plan.connection.deadline_ns = Some(SECOND / 2);
     plan.embedded.freezes = vec![Freeze { at_s: 2.0, for_s: 3.0 }];
     let result = run(&plan, 1, Behaviour::Answer, None);
@@ -303,7 +299,7 @@ fn a_stop_in_the_middle_keeps_one_row_for_every_arrival_so_far() {
 #[test]
 fn gauges_follow_the_rows() {
     let gauges = Arc::new(Gauges::default());
-    let plan = constant(100.0, 1);
+    let plan = constant_plan(100.0, 1);
     let clock = SimulatedClock::default();
     let target = SimulatedTransport::new(clock.clone(), &plan.embedded, Behaviour::Answer);
     let sink = Collect(Rc::default());

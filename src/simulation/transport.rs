@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::future::pending;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use openload_contract::Outcome;
 
 use super::clock::SimulatedClock;
 use crate::clock::Clock;
 use crate::target::{QueueModel, TargetSpec};
-use crate::transport::{Connection, Failure, HttpRequest, Stamps, Transport};
+use crate::transport::{Connection, Failure, Request, Stamps, Transport};
 
 /// What the simulated target does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub struct SimulatedConnection {
 }
 
 impl Connection for SimulatedConnection {
-    async fn exchange(&mut self, _request: HttpRequest) -> Result<(), Failure> {
+    async fn exchange(&mut self, _request: Request<'_>) -> Result<(), Failure> {
         let SimulatedTransport { clock, model, behaviour } = &self.transport;
         self.stamps.sent_ns.set(Some(clock.now_ns()));
         if *behaviour == Behaviour::Silence {
@@ -65,7 +66,7 @@ impl Connection for SimulatedConnection {
         }
         let completion = model.borrow_mut().arrive(clock.now_ns());
         clock.wait_until(completion.finish_ns).await;
-        self.stamps.first_byte_ns.set(Some(clock.now_ns()));
+        self.stamps.note_received(clock.now_ns());
         if *behaviour == Behaviour::ResetEveryThird && completion.number % 3 == 2 {
             let cause = "connection reset".to_owned();
             return Err(Failure { outcome: Outcome::Reset, cause });
@@ -74,8 +75,8 @@ impl Connection for SimulatedConnection {
         Ok(())
     }
 
-    async fn closed(&mut self) {
-        pending().await
+    fn poll_closed(&mut self, _context: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 
     fn is_reusable(&mut self) -> bool {

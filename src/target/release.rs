@@ -41,7 +41,7 @@ impl ReleaseQueue {
             };
             tokio::select! {
                 biased;
-                () = clock.wait_until(due_ns) => self.release(clock.now_ns(), &late),
+                _ = clock.wait_until(due_ns) => self.release(clock.now_ns(), &late),
                 () = self.earlier.notified() => {}
             }
         }
@@ -115,7 +115,7 @@ mod tests {
         }
         let all = pacer.wait_until(due_ms.iter().max().unwrap() * MS + 20 * MS);
         let releaser = pacer.another().unwrap();
-        tokio::select! { () = queue.run(&releaser, |_| ()) => {}, () = all => {} }
+        tokio::select! { () = queue.run(&releaser, |_| ()) => {}, _ = all => {} }
         released.take()
     }
 

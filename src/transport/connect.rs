@@ -21,7 +21,7 @@ use super::rotation::Rotation;
 use super::source::{Refusal, Sources};
 use super::tls::{self, TlsConnector, TlsError};
 use super::{Address, Failure};
-use crate::clock::Clock;
+use crate::clock::Epoch;
 use crate::os;
 use crate::plan::{ConnectionPlan, Protocol};
 
@@ -45,26 +45,26 @@ pub(super) struct Connected {
 }
 
 /// Opens byte streams to one address.
-pub(super) struct Connector<C> {
+pub struct Connector {
     address: Address,
     tls: Option<TlsConnector>,
     /// Whether HTTP/2 is spoken where nobody is asked, without TLS.
     is_http2_known: bool,
     rotation: Rotation,
     sources: Sources,
-    clock: C,
+    /// From when times aside are counted.
+    epoch: Epoch,
 }
 
-impl<C: Clock> Connector<C> {
+impl Connector {
     /// Prepares connections to `address`; `tls_host` is the name to check over TLS.
     ///
     /// # Errors
     /// When the TLS options cannot be used.
     pub fn new(
-        clock: C,
-        plan: &ConnectionPlan,
         address: Address,
         tls_host: Option<&str>,
+        plan: &ConnectionPlan,
     ) -> Result<Self, TlsError> {
         let connector = |host| TlsConnector::new(&plan.tls, plan.protocol, host);
         Ok(Self {
@@ -73,12 +73,18 @@ impl<C: Clock> Connector<C> {
             is_http2_known: plan.protocol == Protocol::Http2,
             rotation: Rotation::default(),
             sources: Sources::new(&plan.source_addresses),
-            clock,
+            epoch: Epoch::now(),
         })
     }
 
+    /// Makes one connection and closes it without sending anything. Tells whether the target
+    /// speaks HTTP/2 on it.
+    pub(crate) async fn probe(&self) -> Result<bool, Failure> {
+        self.connect().await.map(|connected| connected.is_http2)
+    }
+
     /// Opens a byte stream.
-    pub async fn connect(&self) -> Result<Connected, Failure> {
+    pub(super) async fn connect(&self) -> Result<Connected, Failure> {
         let is_http2 = self.is_http2_known;
         let stream = match &self.address {
             Address::Unix(path) => {
@@ -86,7 +92,7 @@ impl<C: Clock> Connector<C> {
                 Stream::Unix(connected.map_err(|error| refused_unix(path, &error))?)
             }
             Address::Tcp(host) => {
-                let stream = self.connect_any(&host.addresses(self.clock.now_ns())?).await?;
+                let stream = self.connect_any(&host.addresses()?).await?;
                 match &self.tls {
                     None => Stream::Tcp(stream),
                     Some(tls) => return tls.handshake(stream).await,
@@ -99,11 +105,11 @@ impl<C: Clock> Connector<C> {
     /// Tries the host's addresses in turn until one answers.
     async fn connect_any(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
         let mut failure = None;
-        for address in self.rotation.order(addresses, self.clock.now_ns()) {
+        for address in self.rotation.order(addresses, self.epoch.elapsed_ns()) {
             if !self.sources.reach(address) {
                 continue;
             }
-            let attempt = self.rotation.attempt(address, self.clock.now_ns());
+            let attempt = self.rotation.attempt(address, self.epoch.elapsed_ns());
             match self.sources.connect(address).await {
                 Ok(stream) => {
                     attempt.answered();
@@ -252,17 +258,14 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::{Connector, Stream, without_ports};
-    use crate::clock::Epoch;
-    use crate::pacer::{Pacer, Pacing};
     use crate::plan::{ConnectionPlan, Protocol};
     use crate::simulation::plan;
     use crate::transport::Address;
 
-    fn connector(address: Address, change: impl FnOnce(&mut ConnectionPlan)) -> Connector<Pacer> {
+    fn connector(address: Address, change: impl FnOnce(&mut ConnectionPlan)) -> Connector {
         let mut plan = plan(1, Vec::new()).connection;
         change(&mut plan);
-        let clock = Pacer::new(Epoch::now(), Pacing::Efficient).unwrap();
-        Connector::new(clock, &plan, address, None).unwrap()
+        Connector::new(address, None, &plan).unwrap()
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use openload_contract::Outcome;
 
 use super::Failure;
+use crate::clock::Epoch;
 
 /// Longest time from a failed look-up to the next one, in ns. A second: soon enough to miss
 /// little, and no load on a name server that is in trouble.
@@ -27,6 +28,8 @@ pub struct Host {
     name: String,
     port: u16,
     addresses: Addresses,
+    /// From when the age of the addresses is counted, the same for all workers.
+    epoch: Epoch,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Host {
             None => Addresses::Fixed(found),
             Some(ttl_ns) => Addresses::Refreshed(Mutex::new(Lookups::new(found, ttl_ns))),
         };
-        Self { name: name.to_owned(), port, addresses }
+        Self { name: name.to_owned(), port, addresses, epoch: Epoch::now() }
     }
 
     /// A host known by its address.
@@ -54,15 +57,16 @@ impl Host {
             name: address.ip().to_string(),
             port: address.port(),
             addresses: Addresses::Fixed(Ok(Arc::new([address]))),
+            epoch: Epoch::now(),
         }
     }
 
-    /// Returns the addresses known at `now_ns`, and has them looked up again when they are
-    /// old.
-    pub(super) fn addresses(self: &Arc<Self>, now_ns: i64) -> Found {
+    /// Returns the addresses known now, and has them looked up again when they are old.
+    pub(super) fn addresses(self: &Arc<Self>) -> Found {
         match &self.addresses {
             Addresses::Fixed(found) => found.clone(),
             Addresses::Refreshed(lookups) => {
+                let now_ns = self.epoch.elapsed_ns();
                 let (found, is_due) = lock(lookups).take(now_ns);
                 if is_due {
                     self.refresh(now_ns);
@@ -215,14 +219,14 @@ mod tests {
     fn literal_addresses_need_no_resolver() {
         for (name, address) in [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80")] {
             let host = Arc::new(Host::resolve(name, 80, None));
-            assert_eq!(*host.addresses(0).unwrap(), [address.parse().unwrap()]);
+            assert_eq!(*host.addresses().unwrap(), [address.parse().unwrap()]);
         }
     }
 
     #[test]
     fn a_name_that_cannot_exist_is_a_failure_that_names_it() {
         let host = Arc::new(Host::resolve("no.such.name.invalid", 80, Some(TTL_NS)));
-        let failure = host.addresses(0).unwrap_err();
+        let failure = host.addresses().unwrap_err();
         assert!(failure.cause.contains("no.such.name.invalid"), "{failure}");
     }
 }

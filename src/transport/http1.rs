@@ -1,80 +1,70 @@
 //! HTTP/1.1 with hyper: one connection, one exchange at a time.
 //!
+//! The lean engine is faster; this one has met more servers. It judges responses by the same
+//! rules, so that a run does not depend on which of the two made it.
+//!
 //! hyper splits a connection into a sender and a driver that moves the bytes. Both are
 //! polled by the one task that owns the connection: no second task, no hand-over.
 
+use std::error::Error as _;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use openload_contract::Outcome;
 
-use super::connect::{Connected, Connector};
+use super::connect::Connector;
 use super::stamped::StampedStream;
-use super::tls::TlsError;
-use super::{Address, Connection, Failure, HttpRequest, Stamps, Transport};
+use super::{Connection, Failure, Request, Stamps, Transport};
 use crate::clock::Clock;
-use crate::plan::ConnectionPlan;
 
 /// Makes HTTP/1.1 connections to one target.
-pub struct HttpTransport<C> {
-    connector: Connector<C>,
+pub struct HyperTransport<C> {
+    connector: Connector,
     clock: C,
 }
 
-impl<C: Clock + Unpin> HttpTransport<C> {
-    /// Prepares connections to `address`; `tls_host` is the name to check over TLS.
-    ///
-    /// # Errors
-    /// When the TLS options cannot be used.
-    pub fn new(
-        clock: C,
-        plan: &ConnectionPlan,
-        address: Address,
-        tls_host: Option<&str>,
-    ) -> Result<Self, TlsError> {
-        let connector = Connector::new(clock.clone(), plan, address, tls_host)?;
-        Ok(Self { connector, clock })
+impl<C> HyperTransport<C> {
+    /// Prepares connections through `connector`.
+    pub(crate) fn new(clock: C, connector: Connector) -> Self {
+        Self { connector, clock }
     }
 }
 
-impl<C: Clock + Unpin> Transport for HttpTransport<C> {
-    type Connection = HttpConnection;
+impl<C: Clock + Unpin> Transport for HyperTransport<C> {
+    type Connection = HyperConnection;
 
-    async fn connect(&self, stamps: Rc<Stamps>) -> Result<HttpConnection, Failure> {
-        let Connected { stream, is_http2 } = self.connector.connect().await?;
-        if is_http2 {
-            return Err(Failure {
-                outcome: Outcome::ConnectError,
-                cause: "HTTP/2 was agreed on, and this engine speaks HTTP/1.1".to_owned(),
-            });
-        }
+    async fn connect(&self, stamps: Rc<Stamps>) -> Result<HyperConnection, Failure> {
+        let stream = self.connector.connect().await?.stream;
         let stream =
-            StampedStream { stream, stamps: Rc::clone(&stamps), clock: self.clock.clone() };
+            StampedStream { stream, observer: Rc::clone(&stamps), clock: self.clock.clone() };
         let (sender, driver) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Failure::new(Outcome::ConnectError, &error))?;
-        Ok(HttpConnection { sender, driver: Some(Box::pin(driver)), stamps })
+        Ok(HyperConnection { sender, driver: Some(Box::pin(driver)), stamps })
     }
 }
 
 type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
 /// An HTTP/1.1 connection.
-pub struct HttpConnection {
+pub struct HyperConnection {
     sender: SendRequest<Full<Bytes>>,
     /// Moves the bytes; gone when the connection has ended.
     driver: Option<Driver>,
     stamps: Rc<Stamps>,
 }
 
-impl HttpConnection {
+impl HyperConnection {
     fn poll_driver(&mut self, context: &mut Context<'_>) {
         if let Some(driver) = &mut self.driver
             && driver.as_mut().poll(context).is_ready()
@@ -104,44 +94,63 @@ impl HttpConnection {
             let Some(frame) = self.drive(body.frame()).await else { break };
             let frame = frame.map_err(|error| classify(&error))?;
             if let Some(data) = frame.data_ref() {
-                let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
-                let bytes_in = &self.stamps.bytes_in;
-                bytes_in.set(bytes_in.get().saturating_add(length));
+                self.stamps.add_bytes_in(data.len() as u64);
             }
         }
         Ok(())
     }
 }
 
-impl Connection for HttpConnection {
-    async fn exchange(&mut self, request: HttpRequest) -> Result<(), Failure> {
+impl Connection for HyperConnection {
+    async fn exchange(&mut self, request: Request<'_>) -> Result<(), Failure> {
         self.stamps.reset();
+        let (is_head, request) = (request.is_head(), request.to_http());
         let length = request.body().size_hint().exact().unwrap_or(0);
         self.stamps.bytes_out.set(u32::try_from(length).unwrap_or(u32::MAX));
         let response = self.sender.send_request(request);
         let response = self.drive(response).await.map_err(|error| classify(&error))?;
+        check_head(&response, is_head)?;
         self.stamps.status.set(Some(response.status().as_u16()));
         self.read_body(response.into_body()).await
     }
 
-    async fn closed(&mut self) {
-        poll_fn(|context| {
-            self.poll_driver(context);
-            if self.driver.is_none() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+    fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_driver(context);
+        if self.driver.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn is_reusable(&mut self) -> bool {
         let mut context = Context::from_waker(std::task::Waker::noop());
         self.poll_driver(&mut context);
-        self.driver.is_some() && !self.sender.is_closed()
+        // A request that is still being written keeps the sender from being ready.
+        self.driver.is_some() && self.sender.is_ready()
     }
+}
+
+/// Refuses what hyper accepts and a load generator should not: two framings that contradict
+/// each other, and a switch to another protocol that nobody asked for.
+fn check_head(response: &Response<Incoming>, is_head: bool) -> Result<(), Failure> {
+    let (status, headers) = (response.status(), response.headers());
+    let refused =
+        |cause: &str| Err(Failure { outcome: Outcome::ProtocolError, cause: cause.to_owned() });
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return refused("the target switched protocols (status 101) unasked");
+    }
+    let has_body = !is_head && !matches!(status.as_u16(), 204 | 304);
+    if has_body && headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return refused("the response has both transfer-encoding and content-length");
+    }
+    Ok(())
 }
 
 /// Sorts hyper's errors into outcomes.
 fn classify(error: &hyper::Error) -> Failure {
-    let outcome = if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
+    // Chunks that hyper cannot read come out as invalid input of the body.
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let is_malformed = cause.is_some_and(|cause| {
+        matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    });
+    let outcome = if error.is_parse() || error.is_parse_too_large() || is_malformed {
         Outcome::ProtocolError
     } else {
         Outcome::Reset

@@ -1,15 +1,21 @@
 //! Requests, prepared before the run and filled in per arrival.
+//!
+//! What does not change from request to request is put together once: for the lean engine as
+//! bytes, for hyper as its own types. A request without places to fill in is one copy of
+//! bytes that were made before the run.
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue, USER_AGENT};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Uri};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use http_body_util::Full;
 use thiserror::Error;
 
-use super::HttpRequest;
 use crate::plan::{Plan, RequestPlan, TargetAddress};
 use crate::template::{Draws, Template};
+
+/// A request as hyper takes it.
+pub(super) type HttpRequest = http::Request<Full<Bytes>>;
 
 /// A request of the plan cannot be sent.
 #[derive(Debug, Error)]
@@ -34,24 +40,20 @@ pub enum RequestError {
         /// Value of one filling.
         value: String,
     },
+    /// The target's name cannot be that of a host.
+    #[error("`{authority}` cannot be named as the host of a request: {cause}")]
+    Authority {
+        /// Host and port.
+        authority: String,
+        /// What is wrong with them.
+        cause: String,
+    },
 }
 
 /// All requests of a plan, by scenario.
 pub struct Requests {
     seed: u64,
     requests: Vec<Prepared>,
-}
-
-struct Prepared {
-    method: Method,
-    base_path: String,
-    path: Template,
-    /// The whole path, when nothing in it changes.
-    fixed_uri: Option<Uri>,
-    /// Headers that do not change, those of the protocol included.
-    fixed_headers: HeaderMap,
-    headers: Vec<(http::HeaderName, Template)>,
-    body: Option<Template>,
 }
 
 impl Requests {
@@ -61,29 +63,86 @@ impl Requests {
     /// When a request cannot be sent. Functions in templates yield digits only, so one
     /// filling that can be sent means that all can.
     pub fn new(plan: &Plan) -> Result<Self, RequestError> {
-        let (authority, base_path) = match &plan.target {
-            TargetAddress::Tcp { tls, host, port, base_path } => {
-                (authority(host, *port, *tls), base_path.as_str())
-            }
-            TargetAddress::Embedded | TargetAddress::Unix { .. } => ("localhost".to_owned(), ""),
-        };
+        let origin = Origin::of(&plan.target)?;
         let prepared = plan.scenarios.iter().map(|scenario| {
-            let prepared = Prepared::new(&scenario.request, &authority, base_path)?;
-            prepared.try_render(Draws::new(plan.seed, 0), &scenario.request.name)?;
+            let prepared = Prepared::new(&scenario.request, &origin)?;
+            prepared.try_http(Draws::new(plan.seed, 0), &scenario.request.name)?;
             Ok(prepared)
         });
         Ok(Self { seed: plan.seed, requests: prepared.collect::<Result<_, RequestError>>()? })
     }
 
-    /// Fills in the request of `scenario` for arrival `seq`.
+    /// The request of `scenario` for arrival `seq`.
     ///
     /// # Panics
     /// When `scenario` is not one of the plan.
-    pub fn render(&self, scenario: u16, seq: u64) -> HttpRequest {
+    pub fn get(&self, scenario: u16, seq: u64) -> Request<'_> {
         let prepared = &self.requests[usize::from(scenario)];
-        prepared
-            .try_render(Draws::new(self.seed, seq), "")
-            .expect("a request that was rendered once before the run can be rendered again")
+        Request { prepared, draws: Draws::new(self.seed, seq) }
+    }
+}
+
+/// The request of one arrival; it becomes bytes or types when a connection asks for them.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    prepared: &'a Prepared,
+    draws: Draws,
+}
+
+impl Request<'_> {
+    /// Tells whether the response will have no body whatever its head says.
+    pub fn is_head(self) -> bool {
+        self.prepared.method == Method::HEAD
+    }
+
+    /// Appends the request as HTTP/1.1 bytes to `output`; returns the length of its body.
+    pub fn encode(self, output: &mut Vec<u8>) -> u32 {
+        self.prepared.wire.encode(self.draws, output)
+    }
+
+    /// The request as hyper takes it, with a path alone.
+    pub(super) fn to_http(self) -> HttpRequest {
+        let rendered = self.prepared.try_http(self.draws, "");
+        rendered.expect("a request that was rendered once before the run can be rendered again")
+    }
+
+    /// The request as HTTP/2 wants it: scheme and authority in the URI, no `host`.
+    pub(super) fn to_http2(self) -> HttpRequest {
+        let mut request = self.to_http();
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(self.prepared.scheme.clone());
+        parts.authority = Some(self.prepared.authority.clone());
+        *request.uri_mut() =
+            Uri::from_parts(parts).expect("a path joined to a scheme and an authority is a URI");
+        request.headers_mut().remove(HOST);
+        request
+    }
+}
+
+/// What the requests of a run have in common: whom they ask.
+struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+    base_path: String,
+}
+
+impl Origin {
+    fn of(target: &TargetAddress) -> Result<Self, RequestError> {
+        let (is_tls, authority, base_path) = match target {
+            TargetAddress::Tcp { tls, host, port, base_path } => {
+                (*tls, authority(host, *port, *tls), base_path.clone())
+            }
+            TargetAddress::Embedded | TargetAddress::Unix { .. } => {
+                (false, "localhost".to_owned(), String::new())
+            }
+        };
+        let parsed = Authority::try_from(authority.as_str());
+        Ok(Self {
+            scheme: if is_tls { Scheme::HTTPS } else { Scheme::HTTP },
+            authority: parsed
+                .map_err(|error| RequestError::Authority { authority, cause: error.to_string() })?,
+            base_path,
+        })
     }
 }
 
@@ -93,54 +152,78 @@ fn authority(host: &str, port: u16, tls: bool) -> String {
     if port == if tls { 443 } else { 80 } { host } else { format!("{host}:{port}") }
 }
 
+struct Prepared {
+    method: Method,
+    scheme: Scheme,
+    authority: Authority,
+    base_path: String,
+    path: Template,
+    /// The whole path, when nothing in it changes.
+    fixed_uri: Option<Uri>,
+    /// Headers that do not change, those of the protocol included.
+    fixed_headers: HeaderMap,
+    headers: Vec<(HeaderName, Template)>,
+    body: Option<Template>,
+    wire: Wire,
+}
+
 impl Prepared {
-    fn new(plan: &RequestPlan, authority: &str, base_path: &str) -> Result<Self, RequestError> {
-        let mut prepared = Self {
-            method: plan.method.clone(),
-            base_path: base_path.to_owned(),
-            path: plan.path.clone(),
-            fixed_uri: None,
-            fixed_headers: HeaderMap::new(),
-            headers: Vec::new(),
-            body: plan.body.clone(),
-        };
+    fn new(plan: &RequestPlan, origin: &Origin) -> Result<Self, RequestError> {
+        let mut fixed_headers = HeaderMap::new();
         let agent = concat!("openload/", env!("CARGO_PKG_VERSION"));
-        prepared.fixed_headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-        prepared.fixed_headers.insert(HOST, header_value(plan, "host", authority)?);
+        fixed_headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        fixed_headers.insert(HOST, header_value(plan, "host", origin.authority.as_str())?);
+        let mut headers = Vec::new();
         for (name, value) in &plan.headers {
             match value.as_literal() {
                 Some(text) => {
-                    let value = header_value(plan, name.as_str(), text)?;
-                    prepared.fixed_headers.insert(name.clone(), value);
+                    fixed_headers.insert(name.clone(), header_value(plan, name.as_str(), text)?);
                 }
-                None => prepared.headers.push((name.clone(), value.clone())),
+                None => {
+                    fixed_headers.remove(name);
+                    headers.push((name.clone(), value.clone()));
+                }
             }
         }
-        if let Some(path) = plan.path.as_literal() {
-            prepared.fixed_uri = Some(uri(&plan.name, format!("{base_path}{path}"))?);
-        }
-        Ok(prepared)
+        let base_path = &origin.base_path;
+        let fixed_uri = match plan.path.as_literal() {
+            Some(path) => Some(uri(&plan.name, format!("{base_path}{path}").as_bytes())?),
+            None => None,
+        };
+        let wire = Wire::new(plan, base_path, &fixed_headers, &headers);
+        Ok(Self {
+            method: plan.method.clone(),
+            scheme: origin.scheme.clone(),
+            authority: origin.authority.clone(),
+            base_path: base_path.clone(),
+            path: plan.path.clone(),
+            fixed_uri,
+            fixed_headers,
+            headers,
+            body: plan.body.clone(),
+            wire,
+        })
     }
 
-    fn try_render(&self, draws: Draws, name: &str) -> Result<HttpRequest, RequestError> {
+    fn try_http(&self, draws: Draws, name: &str) -> Result<HttpRequest, RequestError> {
         let mut request = HttpRequest::new(Full::new(self.render_body(draws)));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = match &self.fixed_uri {
             Some(uri) => uri.clone(),
             None => {
-                let mut path = self.base_path.clone();
+                let mut path = self.base_path.clone().into_bytes();
                 self.path.render(draws, &mut path);
-                uri(name, path)?
+                uri(name, &path)?
             }
         };
         *request.headers_mut() = self.fixed_headers.clone();
         for (header, template) in &self.headers {
-            let mut text = String::new();
+            let mut text = Vec::new();
             template.render(draws, &mut text);
-            let value = HeaderValue::from_str(&text).map_err(|_| RequestError::Header {
+            let value = HeaderValue::from_bytes(&text).map_err(|_| RequestError::Header {
                 request: name.to_owned(),
                 header: header.to_string(),
-                value: text,
+                value: String::from_utf8_lossy(&text).into_owned(),
             })?;
             request.headers_mut().insert(header.clone(), value);
         }
@@ -149,10 +232,151 @@ impl Prepared {
 
     fn render_body(&self, draws: Draws) -> Bytes {
         let Some(body) = &self.body else { return Bytes::new() };
-        let mut text = String::new();
+        let mut text = Vec::new();
         body.render(draws, &mut text);
         Bytes::from(text)
     }
+}
+
+/// A request as bytes of HTTP/1.1, with the places still to be filled in.
+enum Wire {
+    /// Nothing changes: head and body as they are sent.
+    Fixed { bytes: Vec<u8>, body_bytes: u32 },
+    Filled {
+        /// Request line up to the base path.
+        start: Vec<u8>,
+        path: Template,
+        /// End of the request line and the headers that do not change.
+        fixed_headers: Vec<u8>,
+        /// `name: ` and value.
+        headers: Vec<(Vec<u8>, Template)>,
+        body: WireBody,
+    },
+}
+
+enum WireBody {
+    /// None, and no word about it.
+    None,
+    /// One that does not change, with its `content-length`, from the end of the headers on.
+    Fixed {
+        bytes: Vec<u8>,
+        body_bytes: u32,
+    },
+    Filled(Template),
+}
+
+const LINE_END: &[u8] = b"\r\n";
+
+impl Wire {
+    fn new(
+        plan: &RequestPlan,
+        base_path: &str,
+        fixed: &HeaderMap,
+        filled: &[(HeaderName, Template)],
+    ) -> Self {
+        let mut fixed_headers = b" HTTP/1.1\r\n".to_vec();
+        for (name, value) in fixed {
+            fixed_headers.extend_from_slice(&header_start(name));
+            fixed_headers.extend_from_slice(value.as_bytes());
+            fixed_headers.extend_from_slice(LINE_END);
+        }
+        let headers =
+            filled.iter().map(|(name, value)| (header_start(name), value.clone())).collect();
+        let wire = Self::Filled {
+            start: format!("{} {base_path}", plan.method).into_bytes(),
+            path: plan.path.clone(),
+            fixed_headers,
+            headers,
+            body: WireBody::new(plan),
+        };
+        wire.settle()
+    }
+
+    /// Puts everything together now, when there is nothing to fill in later.
+    fn settle(self) -> Self {
+        let Self::Filled { path, headers, body, .. } = &self else { return self };
+        let is_fixed = path.as_literal().is_some() && headers.is_empty();
+        if !is_fixed || matches!(body, WireBody::Filled(_)) {
+            return self;
+        }
+        let mut bytes = Vec::new();
+        let body_bytes = self.encode(Draws::new(0, 0), &mut bytes);
+        Self::Fixed { bytes, body_bytes }
+    }
+
+    fn encode(&self, draws: Draws, output: &mut Vec<u8>) -> u32 {
+        match self {
+            Self::Fixed { bytes, body_bytes } => {
+                output.extend_from_slice(bytes);
+                *body_bytes
+            }
+            Self::Filled { start, path, fixed_headers, headers, body } => {
+                output.extend_from_slice(start);
+                path.render(draws, output);
+                output.extend_from_slice(fixed_headers);
+                for (name, value) in headers {
+                    output.extend_from_slice(name);
+                    value.render(draws, output);
+                    output.extend_from_slice(LINE_END);
+                }
+                body.encode(draws, output)
+            }
+        }
+    }
+}
+
+impl WireBody {
+    fn new(plan: &RequestPlan) -> Self {
+        // Methods that are meant to carry a body say so even when it is empty (RFC 9110 §8.6).
+        let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&plan.method);
+        match &plan.body {
+            None if !expects_body => Self::None,
+            Some(body) if body.as_literal().is_none() => Self::Filled(body.clone()),
+            body => {
+                let text = body.as_ref().and_then(Template::as_literal).unwrap_or_default();
+                let mut bytes = Vec::new();
+                push_content_length(text.len(), &mut bytes);
+                bytes.extend_from_slice(text.as_bytes());
+                Self::Fixed { bytes, body_bytes: length_u32(text.len()) }
+            }
+        }
+    }
+
+    /// Appends what follows the headers; returns the length of the body.
+    fn encode(&self, draws: Draws, output: &mut Vec<u8>) -> u32 {
+        match self {
+            Self::None => {
+                output.extend_from_slice(LINE_END);
+                0
+            }
+            Self::Fixed { bytes, body_bytes } => {
+                output.extend_from_slice(bytes);
+                *body_bytes
+            }
+            Self::Filled(template) => {
+                let mut body = Vec::new();
+                template.render(draws, &mut body);
+                push_content_length(body.len(), output);
+                output.extend_from_slice(&body);
+                length_u32(body.len())
+            }
+        }
+    }
+}
+
+fn header_start(name: &HeaderName) -> Vec<u8> {
+    format!("{name}: ").into_bytes()
+}
+
+/// Appends the length of the body and the end of the head.
+fn push_content_length(length: usize, output: &mut Vec<u8>) {
+    output.extend_from_slice(&header_start(&CONTENT_LENGTH));
+    output.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    output.extend_from_slice(b"\r\n\r\n");
+}
+
+fn length_u32(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 fn header_value(plan: &RequestPlan, name: &str, text: &str) -> Result<HeaderValue, RequestError> {
@@ -163,11 +387,80 @@ fn header_value(plan: &RequestPlan, name: &str, text: &str) -> Result<HeaderValu
     })
 }
 
-fn uri(request: &str, path: String) -> Result<Uri, RequestError> {
-    match PathAndQuery::try_from(path.as_str()) {
+fn uri(request: &str, path: &[u8]) -> Result<Uri, RequestError> {
+    match PathAndQuery::try_from(path) {
         Ok(path) => Ok(Uri::from(path)),
-        Err(error) => {
-            Err(RequestError::Path { request: request.to_owned(), path, cause: error.to_string() })
+        Err(error) => Err(RequestError::Path {
+            request: request.to_owned(),
+            path: String::from_utf8_lossy(path).into_owned(),
+            cause: error.to_string(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, Method};
+
+    use super::Requests;
+    use crate::plan::Plan;
+    use crate::simulation::{constant_plan, scenario};
+    use crate::template::Template;
+
+    fn plan(method: Method, path: &str, header: &str, body: Option<&str>) -> Plan {
+        let mut plan = constant_plan(1.0, 1);
+        plan.scenarios = vec![scenario("one", 1.0)];
+        let request = &mut plan.scenarios[0].request;
+        request.method = method;
+        request.path = Template::parse(path).unwrap();
+        request.headers = vec![(HeaderName::from_static("x-n"), Template::parse(header).unwrap())];
+        request.body = body.map(|body| Template::parse(body).unwrap());
+        plan
+    }
+
+    fn encoded(plan: &Plan, seq: u64) -> (String, u32) {
+        let mut bytes = Vec::new();
+        let body_bytes = Requests::new(plan).unwrap().get(0, seq).encode(&mut bytes);
+        (String::from_utf8(bytes).unwrap(), body_bytes)
+    }
+
+    #[test]
+    fn requests_are_encoded_as_http_1_1() {
+        let agent = concat!("user-agent: openload/", env!("CARGO_PKG_VERSION"), "\r\n");
+        let get = plan(Method::GET, "/a", "1", None);
+        let expected = format!("GET /a HTTP/1.1\r\n{agent}host: localhost\r\nx-n: 1\r\n\r\n");
+        assert_eq!(encoded(&get, 7), (expected, 0));
+        let post = plan(Method::POST, "/a/{{seq()}}", "{{seq()}}", Some("n={{seq()}}"));
+        let expected = format!(
+            "POST /a/12 HTTP/1.1\r\n{agent}host: localhost\r\nx-n: 12\r\n\
+             content-length: 4\r\n\r\nn=12"
+        );
+        assert_eq!(encoded(&post, 12), (expected, 4));
+    }
+
+    #[test]
+    fn a_method_that_carries_a_body_says_when_it_is_empty() {
+        assert!(
+            encoded(&plan(Method::POST, "/", "1", None), 1)
+                .0
+                .ends_with("content-length: 0\r\n\r\n")
+        );
+        assert!(!encoded(&plan(Method::GET, "/", "1", None), 1).0.contains("content-length"));
+    }
+
+    /// Both engines send the same request.
+    #[test]
+    fn bytes_and_types_agree() {
+        let post = plan(Method::PUT, "/{{uniform(1, 99)}}", "{{seq()}}", Some("{{uniform(1, 9)}}"));
+        let requests = Requests::new(&post).unwrap();
+        for seq in 0..50 {
+            let http = requests.get(0, seq).to_http();
+            let (bytes, _) = encoded(&post, seq);
+            assert!(bytes.starts_with(&format!("PUT {} HTTP/1.1", http.uri())), "{bytes}");
+            for (name, value) in http.headers() {
+                let line = format!("{name}: {}\r\n", value.to_str().unwrap());
+                assert!(bytes.contains(&line), "{line} in {bytes}");
+            }
         }
     }
 }

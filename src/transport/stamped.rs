@@ -13,29 +13,33 @@ use super::Stamps;
 use super::connect::Stream;
 use crate::clock::Clock;
 
-/// A byte stream that stamps its exchanges.
-pub(super) struct StampedStream<C> {
+/// Takes note of the bytes that pass.
+pub(super) trait Observer {
+    /// Bytes were handed to the socket.
+    fn note_sent(&self, now_ns: i64);
+
+    /// Bytes arrived.
+    fn note_received(&self, now_ns: i64);
+}
+
+impl Observer for Rc<Stamps> {
+    fn note_sent(&self, now_ns: i64) {
+        Stamps::note_sent(self, now_ns);
+    }
+
+    fn note_received(&self, now_ns: i64) {
+        Stamps::note_received(self, now_ns);
+    }
+}
+
+/// A byte stream that tells an observer what passes.
+pub(super) struct StampedStream<C, O> {
     pub stream: Stream,
-    pub stamps: Rc<Stamps>,
+    pub observer: O,
     pub clock: C,
 }
 
-impl<C: Clock> StampedStream<C> {
-    fn note_sent(&self) {
-        if self.stamps.sent_ns.get().is_none() {
-            self.stamps.sent_ns.set(Some(self.clock.now_ns()));
-        }
-    }
-
-    fn note_received(&self) {
-        // Bytes that arrive before a request was sent answer nothing.
-        if self.stamps.sent_ns.get().is_some() && self.stamps.first_byte_ns.get().is_none() {
-            self.stamps.first_byte_ns.set(Some(self.clock.now_ns()));
-        }
-    }
-}
-
-impl<C: Clock + Unpin> AsyncRead for StampedStream<C> {
+impl<C: Clock + Unpin, O: Observer + Unpin> AsyncRead for StampedStream<C, O> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -44,13 +48,13 @@ impl<C: Clock + Unpin> AsyncRead for StampedStream<C> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.note_received();
+            self.observer.note_received(self.clock.now_ns());
         }
         polled
     }
 }
 
-impl<C: Clock + Unpin> AsyncWrite for StampedStream<C> {
+impl<C: Clock + Unpin, O: Observer + Unpin> AsyncWrite for StampedStream<C, O> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -58,7 +62,7 @@ impl<C: Clock + Unpin> AsyncWrite for StampedStream<C> {
     ) -> Poll<std::io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         if matches!(polled, Poll::Ready(Ok(written)) if written > 0) {
-            self.note_sent();
+            self.observer.note_sent(self.clock.now_ns());
         }
         polled
     }
@@ -70,7 +74,7 @@ impl<C: Clock + Unpin> AsyncWrite for StampedStream<C> {
     ) -> Poll<std::io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         if matches!(polled, Poll::Ready(Ok(written)) if written > 0) {
-            self.note_sent();
+            self.observer.note_sent(self.clock.now_ns());
         }
         polled
     }

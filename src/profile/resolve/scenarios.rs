@@ -140,7 +140,7 @@ pub(in crate::profile) fn request_name(raw: &RawScenario) -> &Located<String> {
 
 /// The text of some request. Places are filled with digits only, so one text stands for all.
 fn sample(template: &Template) -> String {
-    let mut text = String::new();
+    let mut text = Vec::new();
     template.render(Draws::new(0, 0), &mut text);
-    text
+    String::from_utf8_lossy(&text).into_owned()
 }
