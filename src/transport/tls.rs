@@ -375,7 +375,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_spoken_is_agreed_in_the_handshake() {
         let (h1, h2) = (HTTP1, HTTP2);
-        let known: [(Protocol, &[&[u8]], Result<bool, &str>); 12] = [
+        /// What the client asks for, what the server has, what comes of it.
+        type Case<'a> = (Protocol, &'a [&'a [u8]], Result<bool, &'a str>);
+        let known: [Case<'_>; 12] = [
             (Protocol::Http1, &[], Ok(false)),
             (Protocol::Http1, &[h1], Ok(false)),
             (Protocol::Http1, &[h2, h1], Ok(false)),
