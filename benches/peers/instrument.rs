@@ -28,6 +28,9 @@ use serde_json::{Value, json};
 
 const NS_PER_S: f64 = 1e9;
 
+/// The end of the load that is left out, in seconds: tools stop a little early or late.
+const END_S: f64 = 0.25;
+
 /// A gap between two readings of the clock from which on it counts as time taken away.
 const GAP_NS: i64 = 50_000;
 
@@ -53,7 +56,7 @@ enum Command {
         /// Length of the load in seconds.
         #[arg(long)]
         seconds: f64,
-        /// Leave out what came in this many first seconds.
+        /// Leave out this many first seconds.
         #[arg(long, default_value_t = 0.0)]
         skip: f64,
     },
@@ -73,11 +76,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let figures = match Args::parse().command {
         Command::Deviation { recording, run, rate, seconds, skip } => {
             let seen = Seen::read(&recording)?;
-            let deviations = match run {
-                Some(run) => seen.against_samples(&run, skip)?,
-                None => seen.against_a_line(rate, skip),
-            };
-            json!({ "received": seen.within(seconds), "deviation": deviations })
+            match run {
+                Some(run) => seen.against_samples(&Schedule::read(&run)?, seconds, skip),
+                None => seen.against_a_line(rate, seconds, skip),
+            }
         }
         Command::Floor { seconds, rate } => floor(seconds, rate),
     };
@@ -109,56 +111,97 @@ impl Seen {
         self.requests.first().map_or(0, |(received_ns, _)| *received_ns)
     }
 
-    /// How many requests came at all and within the load's length of the first one: a generator
-    /// that delivers the rest later has not held its rate.
-    fn within(&self, seconds: f64) -> Value {
-        let end_ns = self.begin_ns() + (seconds * NS_PER_S) as i64;
-        let in_time = self.requests.partition_point(|(received_ns, _)| *received_ns <= end_ns);
-        let last_ns = self.requests.last().map_or(0, |(received_ns, _)| *received_ns);
-        json!({
-            "requests": self.requests.len(),
-            "in_time": in_time,
-            "span_s": (last_ns - self.begin_ns()) as f64 / NS_PER_S,
-            "connections": self.connections,
-        })
+    /// Requests received in a stretch of time.
+    fn between(&self, begin_ns: i64, end_ns: i64) -> &[(i64, Option<u64>)] {
+        let before = |ns| self.requests.partition_point(|(received_ns, _)| *received_ns < ns);
+        &self.requests[before(begin_ns)..before(end_ns)]
     }
 
-    fn after(&self, skip: f64) -> impl Iterator<Item = &(i64, Option<u64>)> {
-        let begin_ns = self.begin_ns() + (skip * NS_PER_S) as i64;
-        self.requests.iter().filter(move |(received_ns, _)| *received_ns >= begin_ns)
-    }
-
-    fn against_samples(&self, run: &Path, skip: f64) -> Result<Value, Box<dyn Error>> {
-        let manifest: Manifest = serde_json::from_reader(File::open(run.join("run.json"))?)?;
-        let intended = intended(run)?;
+    fn against_samples(&self, schedule: &Schedule, seconds: f64, skip: f64) -> Value {
+        let stretch = Stretch::of(schedule.start_unix_ns, seconds, skip);
         let mut unmatched = 0;
         let mut deviations_ns = Vec::new();
-        for (received_ns, number) in self.after(skip) {
-            match number.and_then(|number| intended.get(&number)) {
-                Some(intended_ns) => {
-                    deviations_ns.push(received_ns - manifest.start_unix_ns - intended_ns);
-                }
+        for (received_ns, number) in self.between(stretch.begin_ns, i64::MAX) {
+            match number.and_then(|number| schedule.intended_unix_ns.get(&number)) {
+                Some(intended_ns) => deviations_ns.push(received_ns - intended_ns),
                 None => unmatched += 1,
             }
         }
+        let planned = schedule.intended_unix_ns.values().filter(|ns| stretch.holds(**ns)).count();
         let mut figures = quantiles_us(deviations_ns);
         figures["against"] = "samples".into();
         figures["unmatched"] = unmatched.into();
-        Ok(figures)
+        json!({ "steady": self.steady(&stretch, planned as f64), "deviation": figures })
     }
 
-    fn against_a_line(&self, rate: f64, skip: f64) -> Value {
-        let received_ns: Vec<i64> = self.after(skip).map(|(received_ns, _)| *received_ns).collect();
-        let fitted_ns = fitted_interval_ns(&received_ns);
-        let asked_ns = NS_PER_S / rate;
-        let mut best = [asked_ns, fitted_ns].map(|interval_ns| {
+    fn against_a_line(&self, rate: f64, seconds: f64, skip: f64) -> Value {
+        let stretch = Stretch::of(self.begin_ns(), seconds, skip);
+        let steady = self.between(stretch.begin_ns, stretch.end_ns);
+        let received_ns: Vec<i64> = steady.iter().map(|(received_ns, _)| *received_ns).collect();
+        let intervals_ns = [NS_PER_S / rate, fitted_interval_ns(&received_ns)];
+        let mut lines = intervals_ns.map(|interval_ns| {
             let mut figures = quantiles_us(above_the_line(&received_ns, interval_ns));
             figures["against"] = "line".into();
             figures["rate"] = (NS_PER_S / interval_ns).into();
             figures
         });
-        best.sort_by(|a, b| a["p99_us"].as_f64().total_cmp_to(b["p99_us"].as_f64()));
-        best[0].take()
+        lines.sort_by(|a, b| a["p99_us"].as_f64().total_cmp_to(b["p99_us"].as_f64()));
+        let planned = rate * stretch.seconds();
+        json!({ "steady": self.steady(&stretch, planned), "deviation": lines[0].take() })
+    }
+
+    /// What came while it should: a generator that delivers the rest later has not held its rate.
+    fn steady(&self, stretch: &Stretch, planned: f64) -> Value {
+        json!({
+            "planned": planned,
+            "received": self.between(stretch.begin_ns, stretch.end_ns).len(),
+            "seconds": stretch.seconds(),
+            "connections": self.connections,
+        })
+    }
+}
+
+/// The part of the load that is judged: begin and end of a tool are its own affair.
+struct Stretch {
+    begin_ns: i64,
+    end_ns: i64,
+}
+
+impl Stretch {
+    /// From `skip` seconds after the load's begin to [`END_S`] before its end.
+    fn of(load_begin_ns: i64, seconds: f64, skip: f64) -> Self {
+        let after = |seconds: f64| load_begin_ns + (seconds * NS_PER_S) as i64;
+        Self { begin_ns: after(skip), end_ns: after(seconds - END_S) }
+    }
+
+    fn holds(&self, ns: i64) -> bool {
+        (self.begin_ns..self.end_ns).contains(&ns)
+    }
+
+    fn seconds(&self) -> f64 {
+        (self.end_ns - self.begin_ns) as f64 / NS_PER_S
+    }
+}
+
+/// When the requests of a run of `gen` should have started, by number.
+struct Schedule {
+    start_unix_ns: i64,
+    intended_unix_ns: HashMap<u64, i64>,
+}
+
+impl Schedule {
+    fn read(run: &Path) -> Result<Self, Box<dyn Error>> {
+        let manifest: Manifest = serde_json::from_reader(File::open(run.join("run.json"))?)?;
+        let start_unix_ns = manifest.start_unix_ns;
+        let mut intended_unix_ns = HashMap::new();
+        for batch in read_parts(run, &["seq", "intended_ns"])? {
+            let batch = batch?;
+            let seq = batch.column(0).as_primitive::<UInt64Type>().values();
+            let intended_ns = batch.column(1).as_primitive::<Int64Type>().values();
+            let unix_ns = intended_ns.iter().map(|ns| start_unix_ns + ns);
+            intended_unix_ns.extend(seq.iter().copied().zip(unix_ns));
+        }
+        Ok(Self { start_unix_ns, intended_unix_ns })
     }
 }
 
@@ -172,18 +215,6 @@ impl TotalCmp for Option<f64> {
         let value = |figure: Self| figure.unwrap_or(f64::INFINITY);
         value(self).total_cmp(&value(other))
     }
-}
-
-/// Intended starts by number.
-fn intended(run: &Path) -> Result<HashMap<u64, i64>, Box<dyn Error>> {
-    let mut intended = HashMap::new();
-    for batch in read_parts(run, &["seq", "intended_ns"])? {
-        let batch = batch?;
-        let seq = batch.column(0).as_primitive::<UInt64Type>().values();
-        let intended_ns = batch.column(1).as_primitive::<Int64Type>().values();
-        intended.extend(seq.iter().copied().zip(intended_ns.iter().copied()));
-    }
-    Ok(intended)
 }
 
 /// Slope of the least-squares line through (i, reception of request i).
