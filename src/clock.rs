@@ -5,7 +5,7 @@
 //! clock; tests put simulated time in its place and run hours in milliseconds.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock, and the means to run tasks that wait on it.
 pub trait Clock: Clone + 'static {
@@ -66,6 +66,58 @@ impl Epoch {
     }
 }
 
+/// Readings of both clocks of which [`UnixClock`] keeps the closest. A reading takes tens of
+/// nanoseconds unless the thread loses its core between the two; sixteen times in a row it does not.
+const PAIRED_READINGS: u32 = 16;
+
+/// The wall clock as the monotonic clock tells it.
+///
+/// The distance between the two is taken once, so that times neither jump nor run backwards when
+/// somebody sets the wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnixClock {
+    instant: Instant,
+    unix_ns: i64,
+    uncertainty_ns: i64,
+}
+
+impl UnixClock {
+    /// Takes the distance between the clocks.
+    pub fn new() -> Self {
+        let first = Self::pair();
+        (1..PAIRED_READINGS).map(|_| Self::pair()).fold(first, Self::closer)
+    }
+
+    /// Nanoseconds since 1970-01-01 00:00:00 UTC.
+    pub fn now_unix_ns(&self) -> i64 {
+        self.unix_ns + nanos(self.instant.elapsed())
+    }
+
+    /// By how many ns the distance may be wrong either way.
+    pub fn uncertainty_ns(&self) -> i64 {
+        self.uncertainty_ns
+    }
+
+    /// Reads the wall clock between two readings of the monotonic one.
+    fn pair() -> Self {
+        let before = Instant::now();
+        let wall = SystemTime::now();
+        let half = before.elapsed() / 2;
+        let unix_ns = wall.duration_since(UNIX_EPOCH).map_or(0, nanos);
+        Self { instant: before + half, unix_ns, uncertainty_ns: nanos(half) }
+    }
+
+    fn closer(self, other: Self) -> Self {
+        if other.uncertainty_ns < self.uncertainty_ns { other } else { self }
+    }
+}
+
+impl Default for UnixClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Nanoseconds of a duration, at most 292 years.
 pub fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
@@ -73,13 +125,22 @@ pub fn nanos(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Epoch;
-    use std::time::Duration;
+    use super::{Epoch, UnixClock, nanos};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     #[test]
     fn time_before_the_start_is_negative() {
         let epoch = Epoch::in_the_future(Duration::from_secs(100));
         assert!(epoch.elapsed_ns() < -99_000_000_000);
         assert_eq!(epoch.instant(-5), epoch.instant(0) - Duration::from_nanos(5));
+    }
+    #[test]
+    fn the_unix_clock_agrees_with_the_wall_clock_and_never_runs_backwards() {
+        let clock = UnixClock::new();
+        let wall_ns = nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
+        let read_ns = clock.now_unix_ns();
+        assert!((read_ns - wall_ns).abs() < 1_000_000_000, "{read_ns} and {wall_ns}");
+        assert!(clock.now_unix_ns() >= read_ns);
+        assert!(clock.uncertainty_ns() >= 0);
     }
 }

@@ -206,6 +206,24 @@ pub struct TargetArgs {
     /// Share of responses that are not HTTP.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub garbage_share: f64,
+    /// Answer at once, HTTP/1.1 only: the target that is never the bottleneck.
+    #[arg(long, conflicts_with_all = [
+        "servers", "service", "service_mean", "cv", "error_rate", "freeze", "leak", "leak_bytes",
+        "seed", "reset_share", "never_answer_share", "close_share", "garbage_share",
+    ])]
+    pub instant: bool,
+    /// Record every request into this Parquet file: when it came, and what it was.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Speak TLS with this certificate (PEM, with those between it and a root).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Let in only clients whose certificate comes from these roots (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 /// Laws of a service time.

@@ -49,6 +49,12 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// Counts a request that was answered without a queue.
+    pub(super) fn count_served_at_once(&self) {
+        count(&self.requests);
+        count(&self.served);
+    }
+
     /// Reads all counts; they are not of one instant.
     pub(super) fn read(&self) -> TargetStats {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -113,11 +119,6 @@ impl Desk {
             leak: Leak::new(leak_bytes),
             counters,
         })
-    }
-
-    /// The counts of this desk.
-    pub(super) fn counters(&self) -> &Counters {
-        &self.counters
     }
 
     /// Takes in a request that has just been read; completes when its service is over.

@@ -4,6 +4,9 @@
 //! closes. So faults happen beneath it: the handler sets the [`Ending`] of the connection, the
 //! [`Line`] under the library sees the answer pass, alters it if need be, and reports when it is
 //! on its way; then the connection's task drops the whole connection.
+//!
+//! The line is also where a recording's stamps are taken: a library reads when it likes and
+//! tells nobody. And it gives back what had to be read to tell which HTTP a client speaks.
 
 use std::cell::Cell;
 use std::io;
@@ -11,12 +14,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
 
 use super::faults::Fault;
+use super::recording::Recorder;
 
 /// What is sent in place of an answer: neither a status line nor text.
 const GARBAGE: &[u8] = b"\x00\xff\x13\x37 this is not HTTP \xfe\x00\r\n\r\n";
@@ -69,22 +74,64 @@ impl Ending {
     }
 }
 
+/// When the last bytes of a client were read, if that is recorded.
+#[derive(Debug, Default)]
+pub(super) struct LastRead {
+    recorder: Option<Rc<Recorder>>,
+    unix_ns: Cell<i64>,
+}
+
+impl LastRead {
+    /// Stamps reads with the recorder's clock; without one it does nothing.
+    pub(super) fn new(recorder: Option<Rc<Recorder>>) -> Self {
+        Self { recorder, unix_ns: Cell::new(0) }
+    }
+
+    /// Notes that something has just been read.
+    pub(super) fn stamp(&self) {
+        if let Some(recorder) = &self.recorder {
+            self.unix_ns.set(recorder.now_unix_ns());
+        }
+    }
+
+    /// The last stamp, in ns since 1970.
+    pub(super) fn unix_ns(&self) -> i64 {
+        self.unix_ns.get()
+    }
+
+    /// What the stamps are for.
+    pub(super) fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_deref()
+    }
+}
+
 /// A socket on which faults happen.
 #[derive(Debug)]
-pub(super) struct Line<S> {
+pub(super) struct Line<S: Socket> {
     socket: S,
+    /// Already read, to be read again.
+    opening: Bytes,
     ending: Rc<Ending>,
+    last_read: Rc<LastRead>,
 }
 
 impl<S: Socket> Line<S> {
-    /// Puts `socket` under the control of `ending`.
-    pub(super) fn new(socket: S, ending: Rc<Ending>) -> Self {
-        Self { socket, ending }
+    /// Puts `socket`, of which `opening` has been read, under the control of `ending`.
+    pub(super) fn new(
+        socket: S,
+        opening: Bytes,
+        ending: Rc<Ending>,
+        last_read: Rc<LastRead>,
+    ) -> Self {
+        Self { socket, opening, ending, last_read }
     }
+}
 
-    /// The socket beneath.
-    pub(super) fn socket(&self) -> &S {
-        &self.socket
+impl<S: Socket> Drop for Line<S> {
+    fn drop(&mut self) {
+        if self.ending.fault() == Some(Fault::Reset) {
+            self.socket.reset_on_close();
+        }
     }
 }
 
@@ -94,7 +141,16 @@ impl<S: Socket> AsyncRead for Line<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        if !self.opening.is_empty() {
+            let bytes = self.opening.len().min(buffer.remaining());
+            buffer.put_slice(&self.opening.split_to(bytes));
+            return Poll::Ready(Ok(()));
+        }
+        let read = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if read.is_ready() {
+            self.last_read.stamp();
+        }
+        read
     }
 }
 

@@ -12,8 +12,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::Service;
-use super::desk::count;
+use super::desk::{Counters, count};
+use super::front::Front;
 
 /// Connections the kernel may hold before they are accepted. It cuts this to its own bound
 /// (`net.core.somaxconn`, 4096 by default on Linux); a surge must not fail here.
@@ -100,41 +100,46 @@ pub(super) enum Listener {
 
 impl Listener {
     /// Accepts clients and attends to them, for ever and without a limit of its own.
-    pub(super) async fn run(&self, service: &Service) {
+    pub(super) async fn run(&self, front: &Front, counters: &Counters) {
+        // A number comes again after 4 billion connections.
+        let mut connection: u32 = 0;
         loop {
-            match self.admit(service).await {
-                Ok(()) => count(&service.desk().counters().connections),
+            match self.admit(front, connection).await {
+                Ok(()) => {
+                    count(&counters.connections);
+                    connection = connection.wrapping_add(1);
+                }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
-    async fn admit(&self, service: &Service) -> io::Result<()> {
-        let service = service.clone();
+    async fn admit(&self, front: &Front, connection: u32) -> io::Result<()> {
+        let front = front.clone();
         match self {
             Self::Tcp(listener, tls) => {
                 let (stream, _) = listener.accept().await?;
-                tokio::task::spawn_local(attend_tcp(service, stream, tls.clone()));
+                tokio::task::spawn_local(attend_tcp(front, stream, tls.clone(), connection));
             }
             #[cfg(unix)]
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                tokio::task::spawn_local(service.attend(stream));
+                tokio::task::spawn_local(front.attend(stream, connection));
             }
         }
         Ok(())
     }
 }
 
-async fn attend_tcp(service: Service, stream: TcpStream, tls: Option<TlsAcceptor>) {
+async fn attend_tcp(front: Front, stream: TcpStream, tls: Option<TlsAcceptor>, connection: u32) {
     // It fails only on a connection that is gone already.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => service.attend(stream).await,
+        None => front.attend(stream, connection).await,
         // A client whose handshake fails has seen why.
         Some(tls) => {
             if let Ok(stream) = tls.accept(stream).await {
-                service.attend(stream).await;
+                front.attend(stream, connection).await;
             }
         }
     }

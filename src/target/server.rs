@@ -8,7 +8,8 @@
 //! instant the model says, tens of microseconds late on an idle machine, never early.
 //!
 //! Time zero of freezes and leak is the epoch given at the start, which may lie in the future,
-//! or else the arrival of the first request.
+//! or else the arrival of the first request. A target that answers at once has no model; what a
+//! target sees can be recorded with either.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,9 +21,8 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use rustls::ServerConfig;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::oneshot;
-use tokio::task::LocalSet;
 
 use crate::clock::Epoch;
 use crate::os;
@@ -30,8 +30,11 @@ use crate::os;
 use super::connection::Service;
 use super::desk::{Counters, Desk, DeskPlan, TargetStats};
 use super::faults::{Faults, FaultsError};
-use super::listener::{Bound, Listener};
+use super::front::Front;
+use super::instant::InstantService;
+use super::listener::Bound;
 use super::model::{QueueModel, SpecError};
+use super::recording::{Recorder, Tap};
 use super::spec::TargetSpec;
 
 /// Why a target did not start.
@@ -63,6 +66,8 @@ pub struct Target {
     faults: Faults,
     epoch: Option<Epoch>,
     tls: Option<Arc<ServerConfig>>,
+    is_instant: bool,
+    tap: Option<Tap>,
 }
 
 impl Target {
@@ -88,7 +93,7 @@ impl Target {
         listen: SocketAddr,
         epoch: Option<Epoch>,
     ) -> Result<RunningTarget, TargetError> {
-        Self { spec, faults, epoch, tls: None }.listen(listen)
+        Self { spec, faults, epoch, ..Self::default() }.listen(listen)
     }
 
     /// Describes a target without faults, TLS or epoch.
@@ -108,10 +113,24 @@ impl Target {
         Self { epoch: Some(epoch), ..self }
     }
 
-    /// Speaks TLS on TCP addresses; a Unix socket stays plain.
+    /// Speaks TLS on TCP addresses; a Unix socket stays plain. Where the configuration names no
+    /// protocols, `h2` and `http/1.1` are offered, or what of them the target speaks.
     #[must_use]
     pub fn tls(self, config: Arc<ServerConfig>) -> Self {
         Self { tls: Some(config), ..self }
+    }
+
+    /// Answers at once and speaks HTTP/1.1 only: nothing of the spec but `body_bytes` counts, and
+    /// there are no faults.
+    #[must_use]
+    pub fn instant(self) -> Self {
+        Self { is_instant: true, ..self }
+    }
+
+    /// Records every request.
+    #[must_use]
+    pub fn record(self, tap: Tap) -> Self {
+        Self { tap: Some(tap), ..self }
     }
 
     /// Starts the target on a TCP address; port 0 takes a free one. Raises the process's limit of
@@ -120,7 +139,8 @@ impl Target {
     /// # Errors
     /// When spec or faults are out of range or the address is not to be had.
     pub fn listen(mut self, address: SocketAddr) -> Result<RunningTarget, TargetError> {
-        let tls = self.tls.take();
+        let is_instant = self.is_instant;
+        let tls = self.tls.take().map(|config| with_protocols(config, is_instant));
         let plan = self.plan()?;
         let refused = |source| TargetError::Listen { place: address.to_string(), source };
         let (bound, address) = Bound::tcp(address, tls).map_err(refused)?;
@@ -150,8 +170,20 @@ impl Target {
             leak_bytes: self.spec.leak_bytes,
             counters: Arc::default(),
         };
-        Ok(ServicePlan { desk, body_bytes: self.spec.body_bytes })
+        let Self { spec: TargetSpec { body_bytes, .. }, is_instant, tap, .. } = self;
+        Ok(ServicePlan { desk, body_bytes, is_instant, tap })
     }
+}
+
+/// Fills in the protocols to be offered where a configuration names none.
+fn with_protocols(config: Arc<ServerConfig>, is_instant: bool) -> Arc<ServerConfig> {
+    if !config.alpn_protocols.is_empty() {
+        return config;
+    }
+    let mut config = Arc::unwrap_or_clone(config);
+    let offered: &[&str] = if is_instant { &["http/1.1"] } else { &["h2", "http/1.1"] };
+    config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
 }
 
 /// A target that answers until it is stopped or dropped.
@@ -231,14 +263,20 @@ fn died() -> TargetError {
 struct ServicePlan {
     desk: DeskPlan,
     body_bytes: u32,
+    is_instant: bool,
+    tap: Option<Tap>,
 }
 
 impl ServicePlan {
     /// Opens for business on the current runtime.
-    fn open(self, bound: Bound) -> io::Result<(Listener, Service)> {
-        let listener = bound.open()?;
+    fn open(self) -> io::Result<Front> {
+        let recorder = self.tap.map(Recorder::new).map(Rc::new);
+        if self.is_instant {
+            let counters = self.desk.counters;
+            return Ok(Front::Instant(InstantService::new(self.body_bytes, counters, recorder)));
+        }
         let desk = Rc::new(Desk::new(self.desk)?);
-        Ok((listener, Service::new(desk, self.body_bytes)))
+        Ok(Front::Model(Service::new(desk, self.body_bytes, recorder)))
     }
 }
 
@@ -247,15 +285,14 @@ impl ServicePlan {
 type Ready = mpsc::SyncSender<Result<(), TargetError>>;
 
 fn run_thread(bound: Bound, plan: ServicePlan, stopped: oneshot::Receiver<()>, ready: &Ready) {
-    let served = runtime()
-        .and_then(|runtime| LocalSet::new().block_on(&runtime, run(bound, plan, stopped, ready)));
+    let served = runtime().and_then(|runtime| runtime.block_on(run(bound, plan, stopped, ready)));
     if let Err(error) = served {
         let _ = ready.send(Err(TargetError::Runtime(error)));
     }
 }
 
-fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 
 async fn run(
@@ -264,18 +301,16 @@ async fn run(
     stopped: oneshot::Receiver<()>,
     ready: &Ready,
 ) -> io::Result<()> {
-    let (listener, service) = plan.open(bound)?;
+    let counters = Arc::clone(&plan.desk.counters);
+    let listener = bound.open()?;
+    let front = plan.open()?;
     let _ = ready.send(Ok(()));
-    serve_until(stopped, &listener, &service).await;
-    Ok(())
-}
-
-async fn serve_until(stopped: oneshot::Receiver<()>, listener: &Listener, service: &Service) {
     tokio::select! {
         _ = stopped => {}
-        () = service.desk().release() => {}
-        () = listener.run(service) => {}
+        () = front.release() => {}
+        () = listener.run(&front, &counters) => {}
     }
+    Ok(())
 }
 
 #[cfg(test)]

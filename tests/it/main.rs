@@ -16,6 +16,7 @@ mod one_row;
 mod profiles;
 mod readers;
 mod support;
+mod target;
 mod timeline;
 mod transports;
 
