@@ -2,26 +2,50 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use openload::plan::Plan;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use openload::plan::{Plan, StreamPlan};
 use openload::profile::{self, Overrides};
 use openload::schedule::{LaneSet, Timeline};
+use openload::sink::Live;
 use openload::transport::Requests;
-use openload_contract::{Outcome, ShardId};
-use openload_samples::{Chunk, Names, PartWriter, Rotation, Sample, schema, worker_dir};
+use openload_contract::{ArrivalKind, Outcome, ShardId};
+use openload_samples::{
+    Chunk, Encoder, JournalWriter, Names, PartWriter, Rotation, Sample, worker_dir,
+};
 
 /// Rows of a chunk as a worker hands them over.
-const CHUNK_ROWS: u64 = 8_192;
+const CHUNK_ROWS: u64 = 4_096;
 
 fn plan(name: &str) -> Plan {
     profile::load(name, &Overrides::default()).expect("a built-in profile")
 }
 
+/// Many streams of their own rate, as a replayed trace of several sources has.
+fn many_streams() -> Plan {
+    let mut plan = plan("baseline");
+    let stream = plan.streams[0].clone();
+    plan.streams =
+        (0..32).map(|number| StreamPlan { name: number.to_string(), ..stream.clone() }).collect();
+    plan
+}
+
+fn constant() -> Plan {
+    let mut plan = plan("baseline");
+    for phase in plan.streams.iter_mut().flat_map(|stream| &mut stream.phases) {
+        phase.arrival = ArrivalKind::Constant;
+    }
+    plan
+}
+
 fn next_arrival(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("next arrival");
     group.throughput(Throughput::Elements(1));
-    for (name, label) in [("baseline", "poisson, constant rate"), ("stress", "poisson, ramp")] {
-        let plan = plan(name);
+    for (plan, label) in [
+        (plan("baseline"), "poisson, constant rate"),
+        (plan("stress"), "poisson, ramp"),
+        (constant(), "constant"),
+        (many_streams(), "poisson, 32 streams"),
+    ] {
         let mut timeline = Timeline::new(&plan, LaneSet::ALL);
         group.bench_function(label, |bencher| {
             bencher.iter(|| {
@@ -53,6 +77,7 @@ fn sample(seq: u64) -> Sample {
         intended_ns: seq as i64 * 50_000 + noise % 50_000,
         lag_ns: noise % 30_000,
         connect_ns: Some(0),
+        pool_wait_ns: Some(0),
         sent_ns: Some(noise % 60_000),
         ttfb_ns: Some(1_000_000 + noise),
         response_ns: 1_010_000 + noise,
@@ -74,37 +99,49 @@ fn chunk() -> Chunk {
     chunk
 }
 
-fn record_and_write(criterion: &mut Criterion) {
+fn names() -> Names {
+    Names::new(&["main"], &["steady"], &["a", "b", "c", "d"], &["a", "b", "c", "d"])
+}
+
+fn record(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rows");
     group.throughput(Throughput::Elements(CHUNK_ROWS));
+    let mut reused = Chunk::with_capacity(CHUNK_ROWS as usize);
+    let samples: Vec<Sample> = (0..CHUNK_ROWS).map(sample).collect();
     group.bench_function("record", |bencher| {
-        bencher.iter_batched(
-            || Chunk::with_capacity(CHUNK_ROWS as usize),
-            |mut chunk| {
-                (0..CHUNK_ROWS).for_each(|seq| chunk.push(&sample(seq)));
-                chunk
-            },
-            BatchSize::LargeInput,
-        );
+        bencher.iter(|| {
+            reused.clear();
+            samples.iter().for_each(|sample| reused.push(black_box(sample)));
+        });
+    });
+    let (live, chunk) = (Live::new(), chunk());
+    group.bench_function("live figures", |bencher| bencher.iter(|| live.add(black_box(&chunk))));
+    group.finish();
+}
+
+fn write(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("rows");
+    group.throughput(Throughput::Elements(CHUNK_ROWS));
+    let (names, chunk) = (names(), chunk());
+    let mut encoder = Encoder::new(&names);
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| black_box(encoder.encode(black_box(&chunk))));
     });
     let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut journal = JournalWriter::create(&dir.path().join("journal"), &names)
+        .expect("a folder that can be written");
+    let pages = encoder.encode(&chunk);
+    group.bench_function("journal", |bencher| {
+        bencher.iter(|| journal.append(&pages, encoder.dictionaries()).expect("room on the disk"));
+    });
     let folder = worker_dir(dir.path(), ShardId::default(), 0);
-    let mut writer =
-        PartWriter::new(&folder, Rotation::default(), &[]).expect("a folder that can be written");
-    let names = Names::new(&["main"], &["steady"], &["a", "b", "c", "d"], &["a", "b", "c", "d"]);
-    let schema = schema();
-    group.bench_function("write to journal and part", |bencher| {
-        bencher.iter_batched(
-            chunk,
-            |chunk| {
-                let batch = chunk.into_batch(&schema, &names).expect("the sample schema");
-                writer.append(&batch, 0).expect("room on the disk");
-            },
-            BatchSize::LargeInput,
-        );
+    let mut writer = PartWriter::new(&folder, names, Rotation::default(), &[])
+        .expect("a folder that can be written");
+    group.bench_function("encode, journal and part", |bencher| {
+        bencher.iter(|| writer.append(black_box(&chunk), 0).expect("room on the disk"));
     });
     group.finish();
 }
 
-criterion_group!(benches, next_arrival, render_request, record_and_write);
+criterion_group!(benches, next_arrival, render_request, record, write);
 criterion_main!(benches);

@@ -57,7 +57,7 @@ fn synthesize(dir: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
     let mut writers = (0..WORKERS)
         .map(|worker| {
             let folder = worker_dir(dir, ShardId::default(), worker);
-            PartWriter::new(&folder, Rotation::default(), &[])
+            PartWriter::new(&folder, names.clone(), Rotation::default(), &[])
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(SEED);
@@ -72,15 +72,13 @@ fn synthesize(dir: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
         let worker = (seq % u64::from(WORKERS)) as usize;
         chunks[worker].push(&sample);
         if chunks[worker].len() == CHUNK_ROWS {
-            let full = std::mem::replace(&mut chunks[worker], Chunk::with_capacity(CHUNK_ROWS));
-            let batch = full.into_batch(writers[worker].schema(), &names)?;
-            writers[worker].append(&batch, sample.intended_ns)?;
+            writers[worker].append(&chunks[worker], sample.intended_ns)?;
+            chunks[worker].clear();
         }
     }
     for (mut writer, chunk) in writers.into_iter().zip(chunks) {
         if !chunk.is_empty() {
-            let batch = chunk.into_batch(writer.schema(), &names)?;
-            writer.append(&batch, length_ns)?;
+            writer.append(&chunk, length_ns)?;
         }
         writer.close()?;
     }
@@ -110,6 +108,7 @@ fn sample(seq: u64, intended_ns: i64, length_ns: i64, random: &mut Xoshiro256Plu
         intended_ns,
         lag_ns,
         connect_ns: Some(0),
+        pool_wait_ns: Some(0),
         sent_ns: Some(sent_ns),
         ttfb_ns: Some(ttfb_ns),
         response_ns: ttfb_ns + 100_000,

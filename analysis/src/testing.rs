@@ -182,21 +182,20 @@ impl Simulated {
 
     fn writer(&self, run_dir: &Path, worker: u32) -> PartWriter {
         let dir = worker_dir(run_dir, ShardId::default(), worker);
-        PartWriter::new(&dir, Rotation::default(), &[]).unwrap()
-    }
-
-    fn append(&self, writer: &mut PartWriter, worker: u32) {
         let phases = &self.manifest.streams[0].phases;
         let phases: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
         let names = Names::new(&["main"], &phases, &["browse", "buy"], &["get", "post"]);
+        PartWriter::new(&dir, names, Rotation::default(), &[]).unwrap()
+    }
+
+    fn append(&self, writer: &mut PartWriter, worker: u32) {
         let rows =
             self.rows.iter().filter(|row| row.seq % u64::from(self.workers) == u64::from(worker));
         let rows: Vec<&Sample> = rows.collect();
         for chunk_rows in rows.chunks(8_192) {
             let mut chunk = Chunk::with_capacity(chunk_rows.len());
             chunk_rows.iter().for_each(|row| chunk.push(row));
-            let batch = chunk.into_batch(writer.schema(), &names).unwrap();
-            writer.append(&batch, 0).unwrap();
+            writer.append(&chunk, 0).unwrap();
         }
     }
 }
@@ -228,7 +227,8 @@ pub fn fail(row: &mut Sample, outcome: Outcome) {
     row.outcome = outcome;
     row.status = (outcome == Outcome::HttpError).then_some(500);
     if outcome == Outcome::Dropped {
-        (row.connect_ns, row.sent_ns, row.ttfb_ns) = (None, None, None);
+        (row.connect_ns, row.pool_wait_ns) = (None, None);
+        (row.sent_ns, row.ttfb_ns) = (None, None);
         row.response_ns = row.lag_ns;
     }
 }
@@ -258,6 +258,7 @@ pub fn sample(seq: u64, intended_ns: i64, phase: u16, response_ns: i64) -> Sampl
         intended_ns,
         lag_ns: 20_000,
         connect_ns: Some(0),
+        pool_wait_ns: Some(0),
         sent_ns: Some(50_000),
         ttfb_ns: Some(response_ns),
         response_ns,

@@ -130,11 +130,11 @@ fn a_run_that_goes_on_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     run.write(dir.path());
     let folder = worker_dir(dir.path(), ShardId::default(), 9);
-    let mut writer = PartWriter::new(&folder, Rotation::default(), &[]).unwrap();
+    let names = Names::new(&["main"], &["hold"], &["browse", "buy"], &["get", "post"]);
+    let mut writer = PartWriter::new(&folder, names, Rotation::default(), &[]).unwrap();
     let mut chunk = Chunk::with_capacity(1);
     chunk.push(&run.rows[0]);
-    let names = Names::new(&["main"], &["hold"], &["browse", "buy"], &["get", "post"]);
-    writer.append(&chunk.into_batch(writer.schema(), &names).unwrap(), 0).unwrap();
+    writer.append(&chunk, 0).unwrap();
     let summary = analyze(dir.path()).unwrap().summary;
     assert_eq!(summary.run.status, RunStatus::Running);
     assert!(summary.warnings[0].contains("still being written"), "{:?}", summary.warnings);
@@ -399,10 +399,10 @@ fn write_scattered(run: &Simulated, dir: &Path, order: &[usize], parts: usize) {
     let rows_of_part = order.len().div_ceil(parts);
     for (worker, rows) in (0..).zip(order.chunks(rows_of_part)) {
         let folder = worker_dir(dir, ShardId::default(), worker);
-        let mut writer = PartWriter::new(&folder, Rotation::default(), &[]).unwrap();
         let is_swapped = worker % 2 == 1;
         let names = if is_swapped { ["buy", "browse"] } else { ["browse", "buy"] };
         let names = Names::new(&["main"], &["hold"], &names, &["get", "post"]);
+        let mut writer = PartWriter::new(&folder, names, Rotation::default(), &[]).unwrap();
         let mut chunk = Chunk::with_capacity(rows.len());
         for &row in rows {
             let mut sample = run.rows[row];
@@ -411,8 +411,7 @@ fn write_scattered(run: &Simulated, dir: &Path, order: &[usize], parts: usize) {
             }
             chunk.push(&sample);
         }
-        let batch = chunk.into_batch(writer.schema(), &names).unwrap();
-        writer.append(&batch, 0).unwrap();
+        writer.append(&chunk, 0).unwrap();
         writer.close().unwrap();
     }
 }

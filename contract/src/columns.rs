@@ -57,7 +57,7 @@ const fn column(
 }
 
 /// Every column of a sample file, in file order.
-pub const COLUMNS: [Column; 16] = [
+pub const COLUMNS: [Column; 17] = [
     column(
         "seq",
         ColumnType::U64,
@@ -85,6 +85,15 @@ pub const COLUMNS: [Column; 16] = [
         true,
         "ns",
         "Time spent obtaining a connection; 0 when one was idle, null when none was obtained.",
+    ),
+    column(
+        "pool_wait_ns",
+        ColumnType::I64,
+        true,
+        "ns",
+        "Part of connect_ns spent waiting for a connection of the pool to be free or to be allowed, \
+         because max_connections was reached; 0 when none had to be waited for, null when none \
+         was obtained or the run was recorded before schema version 1.1.",
     ),
     column(
         "sent_ns",

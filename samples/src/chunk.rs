@@ -1,19 +1,13 @@
 //! Rows on their way from a worker to the writer, column by column.
 //!
-//! A worker pushes samples into a [`Chunk`] and hands full chunks over; the writer turns
-//! them into Arrow batches without looking at single rows again. Nothing here allocates
-//! per row once the columns have their capacity.
+//! A worker pushes samples into a [`Chunk`] and hands full chunks over; the writer encodes
+//! them column by column and gives the empty chunk back. Nothing here allocates per row once
+//! the columns have their capacity.
 
-use std::sync::Arc;
-
-use arrow_array::types::{Int64Type, UInt16Type};
-use arrow_array::{
-    ArrayRef, DictionaryArray, Int64Array, PrimitiveArray, RecordBatch, StringArray, UInt16Array,
-    UInt32Array, UInt64Array,
-};
-use arrow_buffer::{NullBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, SchemaRef};
 use openload_contract::Outcome;
+use serde::{Deserialize, Serialize};
+
+use crate::page::NAMES;
 
 /// One row: what happened to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +20,8 @@ pub struct Sample {
     pub lag_ns: i64,
     /// Time spent obtaining a connection.
     pub connect_ns: Option<i64>,
+    /// Part of `connect_ns` spent waiting because no more connections were allowed.
+    pub pool_wait_ns: Option<i64>,
     /// Bytes handed to the socket, since the intended start.
     pub sent_ns: Option<i64>,
     /// First byte of the response, since the intended start.
@@ -53,13 +49,13 @@ pub struct Sample {
 }
 
 /// The names behind the codes of the dictionary columns, fixed for the whole run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
-    streams: Arc<StringArray>,
-    phases: Arc<StringArray>,
-    scenarios: Arc<StringArray>,
-    requests: Arc<StringArray>,
-    outcomes: Arc<StringArray>,
+    outcomes: Vec<String>,
+    streams: Vec<String>,
+    phases: Vec<String>,
+    scenarios: Vec<String>,
+    requests: Vec<String>,
 }
 
 impl Names {
@@ -70,74 +66,88 @@ impl Names {
         scenarios: &[S],
         requests: &[S],
     ) -> Self {
-        fn array<S: AsRef<str>>(names: &[S]) -> Arc<StringArray> {
-            Arc::new(StringArray::from_iter_values(names.iter().map(AsRef::as_ref)))
+        fn owned<S: AsRef<str>>(names: &[S]) -> Vec<String> {
+            names.iter().map(|name| name.as_ref().to_owned()).collect()
         }
         Self {
-            streams: array(streams),
-            phases: array(phases),
-            scenarios: array(scenarios),
-            requests: array(requests),
-            outcomes: array(&Outcome::ALL.map(Outcome::name)),
+            outcomes: owned(&Outcome::ALL.map(Outcome::name)),
+            streams: owned(streams),
+            phases: owned(phases),
+            scenarios: owned(scenarios),
+            requests: owned(requests),
         }
+    }
+
+    /// The names by column, in the order of [`crate::page::NAMES`].
+    pub(crate) fn by_column(&self) -> [&[String]; NAMES.len()] {
+        [&self.outcomes, &self.streams, &self.phases, &self.scenarios, &self.requests]
     }
 }
 
 /// Stands for null in a column of optional times; no time is that far from anything.
-const NULL_NS: i64 = i64::MIN;
+pub(crate) const NULL_NS: i64 = i64::MIN;
 /// Stands for null in the status column; HTTP has no status 0.
-const NULL_STATUS: u16 = 0;
+pub(crate) const NULL_STATUS: u16 = 0;
 
 /// Rows as columns.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    seq: Vec<u64>,
-    intended_ns: Vec<i64>,
-    lag_ns: Vec<i64>,
-    connect_ns: Vec<i64>,
-    sent_ns: Vec<i64>,
-    ttfb_ns: Vec<i64>,
-    response_ns: Vec<i64>,
-    status: Vec<u16>,
-    outcome: Vec<u16>,
-    stream: Vec<u16>,
-    phase: Vec<u16>,
-    scenario: Vec<u16>,
-    request: Vec<u16>,
-    step: Vec<u16>,
-    bytes_in: Vec<u32>,
-    bytes_out: Vec<u32>,
+    pub(crate) seq: Vec<i64>,
+    pub(crate) intended_ns: Vec<i64>,
+    pub(crate) lag_ns: Vec<i64>,
+    pub(crate) connect_ns: Vec<i64>,
+    pub(crate) pool_wait_ns: Vec<i64>,
+    pub(crate) sent_ns: Vec<i64>,
+    pub(crate) ttfb_ns: Vec<i64>,
+    pub(crate) response_ns: Vec<i64>,
+    pub(crate) status: Vec<u16>,
+    pub(crate) outcome: Vec<u16>,
+    pub(crate) stream: Vec<u16>,
+    pub(crate) phase: Vec<u16>,
+    pub(crate) scenario: Vec<u16>,
+    pub(crate) request: Vec<u16>,
+    pub(crate) step: Vec<u16>,
+    pub(crate) bytes_in: Vec<u32>,
+    pub(crate) bytes_out: Vec<u32>,
 }
 
 impl Chunk {
     /// Makes an empty chunk that takes `capacity` rows without allocating.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            seq: Vec::with_capacity(capacity),
-            intended_ns: Vec::with_capacity(capacity),
-            lag_ns: Vec::with_capacity(capacity),
-            connect_ns: Vec::with_capacity(capacity),
-            sent_ns: Vec::with_capacity(capacity),
-            ttfb_ns: Vec::with_capacity(capacity),
-            response_ns: Vec::with_capacity(capacity),
-            status: Vec::with_capacity(capacity),
-            outcome: Vec::with_capacity(capacity),
-            stream: Vec::with_capacity(capacity),
-            phase: Vec::with_capacity(capacity),
-            scenario: Vec::with_capacity(capacity),
-            request: Vec::with_capacity(capacity),
-            step: Vec::with_capacity(capacity),
-            bytes_in: Vec::with_capacity(capacity),
-            bytes_out: Vec::with_capacity(capacity),
-        }
+        let mut chunk = Self::default();
+        chunk.reserve(capacity);
+        chunk
+    }
+
+    /// Makes room for `rows` rows in all.
+    pub fn reserve(&mut self, rows: usize) {
+        let additional = rows.saturating_sub(self.len());
+        self.seq.reserve(additional);
+        self.intended_ns.reserve(additional);
+        self.lag_ns.reserve(additional);
+        self.connect_ns.reserve(additional);
+        self.pool_wait_ns.reserve(additional);
+        self.sent_ns.reserve(additional);
+        self.ttfb_ns.reserve(additional);
+        self.response_ns.reserve(additional);
+        self.status.reserve(additional);
+        self.outcome.reserve(additional);
+        self.stream.reserve(additional);
+        self.phase.reserve(additional);
+        self.scenario.reserve(additional);
+        self.request.reserve(additional);
+        self.step.reserve(additional);
+        self.bytes_in.reserve(additional);
+        self.bytes_out.reserve(additional);
     }
 
     /// Appends one row.
     pub fn push(&mut self, sample: &Sample) {
-        self.seq.push(sample.seq);
+        self.seq.push(sample.seq.cast_signed());
         self.intended_ns.push(sample.intended_ns);
         self.lag_ns.push(sample.lag_ns);
         self.connect_ns.push(sample.connect_ns.unwrap_or(NULL_NS));
+        self.pool_wait_ns.push(sample.pool_wait_ns.unwrap_or(NULL_NS));
         self.sent_ns.push(sample.sent_ns.unwrap_or(NULL_NS));
         self.ttfb_ns.push(sample.ttfb_ns.unwrap_or(NULL_NS));
         self.response_ns.push(sample.response_ns);
@@ -150,6 +160,48 @@ impl Chunk {
         self.step.push(sample.step);
         self.bytes_in.push(sample.bytes_in);
         self.bytes_out.push(sample.bytes_out);
+    }
+
+    /// Appends the rows of another chunk.
+    pub fn extend(&mut self, other: &Self) {
+        self.seq.extend_from_slice(&other.seq);
+        self.intended_ns.extend_from_slice(&other.intended_ns);
+        self.lag_ns.extend_from_slice(&other.lag_ns);
+        self.connect_ns.extend_from_slice(&other.connect_ns);
+        self.pool_wait_ns.extend_from_slice(&other.pool_wait_ns);
+        self.sent_ns.extend_from_slice(&other.sent_ns);
+        self.ttfb_ns.extend_from_slice(&other.ttfb_ns);
+        self.response_ns.extend_from_slice(&other.response_ns);
+        self.status.extend_from_slice(&other.status);
+        self.outcome.extend_from_slice(&other.outcome);
+        self.stream.extend_from_slice(&other.stream);
+        self.phase.extend_from_slice(&other.phase);
+        self.scenario.extend_from_slice(&other.scenario);
+        self.request.extend_from_slice(&other.request);
+        self.step.extend_from_slice(&other.step);
+        self.bytes_in.extend_from_slice(&other.bytes_in);
+        self.bytes_out.extend_from_slice(&other.bytes_out);
+    }
+
+    /// Removes all rows and keeps the room they took.
+    pub fn clear(&mut self) {
+        self.seq.clear();
+        self.intended_ns.clear();
+        self.lag_ns.clear();
+        self.connect_ns.clear();
+        self.pool_wait_ns.clear();
+        self.sent_ns.clear();
+        self.ttfb_ns.clear();
+        self.response_ns.clear();
+        self.status.clear();
+        self.outcome.clear();
+        self.stream.clear();
+        self.phase.clear();
+        self.scenario.clear();
+        self.request.clear();
+        self.step.clear();
+        self.bytes_in.clear();
+        self.bytes_out.clear();
     }
 
     /// Number of rows.
@@ -175,46 +227,27 @@ impl Chunk {
         &self.lag_ns
     }
 
-    /// Turns the rows into an Arrow batch of `schema`.
-    ///
-    /// # Errors
-    /// When `schema` is not [`crate::schema`], or a code has no name.
-    pub fn into_batch(self, schema: &SchemaRef, names: &Names) -> Result<RecordBatch, ArrowError> {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(UInt64Array::from(self.seq)),
-            Arc::new(Int64Array::from(self.intended_ns)),
-            Arc::new(Int64Array::from(self.lag_ns)),
-            Arc::new(optional_ns(self.connect_ns)),
-            Arc::new(optional_ns(self.sent_ns)),
-            Arc::new(optional_ns(self.ttfb_ns)),
-            Arc::new(Int64Array::from(self.response_ns)),
-            Arc::new(optional_status(self.status)),
-            Arc::new(dictionary(self.outcome, &names.outcomes)?),
-            Arc::new(dictionary(self.stream, &names.streams)?),
-            Arc::new(dictionary(self.phase, &names.phases)?),
-            Arc::new(dictionary(self.scenario, &names.scenarios)?),
-            Arc::new(dictionary(self.request, &names.requests)?),
-            Arc::new(UInt16Array::from(self.step)),
-            Arc::new(UInt32Array::from(self.bytes_in)),
-            Arc::new(UInt32Array::from(self.bytes_out)),
-        ];
-        RecordBatch::try_new(Arc::clone(schema), columns)
+    /// The rows as they were pushed.
+    pub fn samples(&self) -> impl Iterator<Item = Sample> + '_ {
+        let time = |value: i64| (value != NULL_NS).then_some(value);
+        (0..self.len()).map(move |row| Sample {
+            seq: self.seq[row].cast_unsigned(),
+            intended_ns: self.intended_ns[row],
+            lag_ns: self.lag_ns[row],
+            connect_ns: time(self.connect_ns[row]),
+            pool_wait_ns: time(self.pool_wait_ns[row]),
+            sent_ns: time(self.sent_ns[row]),
+            ttfb_ns: time(self.ttfb_ns[row]),
+            response_ns: self.response_ns[row],
+            status: (self.status[row] != NULL_STATUS).then_some(self.status[row]),
+            outcome: Outcome::ALL[usize::from(self.outcome[row])],
+            stream: self.stream[row],
+            phase: self.phase[row],
+            scenario: self.scenario[row],
+            request: self.request[row],
+            step: self.step[row],
+            bytes_in: self.bytes_in[row],
+            bytes_out: self.bytes_out[row],
+        })
     }
-}
-
-fn optional_ns(values: Vec<i64>) -> PrimitiveArray<Int64Type> {
-    let present: NullBuffer = values.iter().map(|&value| value != NULL_NS).collect();
-    Int64Array::new(ScalarBuffer::from(values), Some(present))
-}
-
-fn optional_status(values: Vec<u16>) -> PrimitiveArray<UInt16Type> {
-    let present: NullBuffer = values.iter().map(|&value| value != NULL_STATUS).collect();
-    UInt16Array::new(ScalarBuffer::from(values), Some(present))
-}
-
-fn dictionary(
-    codes: Vec<u16>,
-    names: &Arc<StringArray>,
-) -> Result<DictionaryArray<UInt16Type>, ArrowError> {
-    DictionaryArray::try_new(UInt16Array::from(codes), Arc::clone(names) as ArrayRef)
 }

@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, new_null_array};
+use arrow_schema::{ArrowError, Field, FieldRef, Schema, SchemaRef};
 use openload_contract::columns;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -11,13 +13,20 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use crate::Error;
 use crate::paths::closed_parts;
 
+/// Columns that files of an earlier minor version lack.
+const ADDED_COLUMNS: [&str; 1] = ["pool_wait_ns"];
+
 /// Rows of a batch: large enough to amortise, small enough to stay in the cache.
 const BATCH_ROWS: usize = 65_536;
 
 /// The batches of some columns over all closed parts of a run.
+///
+/// A nullable column that a part lacks, because an earlier minor version wrote it, is null.
 pub struct PartReader {
     parts: std::vec::IntoIter<PathBuf>,
     columns: Vec<&'static str>,
+    /// Schema of the batches.
+    schema: SchemaRef,
     current: Option<(PathBuf, ParquetRecordBatchReader)>,
 }
 
@@ -29,7 +38,10 @@ pub struct PartReader {
 /// When the folders cannot be read. Errors of single parts come with their batches.
 pub fn read_parts(run_dir: &Path, columns: &[&'static str]) -> Result<PartReader, Error> {
     let parts = closed_parts(run_dir)?.into_iter();
-    Ok(PartReader { parts, columns: columns.to_vec(), current: None })
+    let ours = crate::schema();
+    let fields = ours.fields().iter().filter(|field| columns.contains(&field.name().as_str()));
+    let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+    Ok(PartReader { parts, columns: columns.to_vec(), schema, current: None })
 }
 
 impl PartReader {
@@ -47,20 +59,30 @@ impl PartReader {
     }
 }
 
-fn check_columns(
-    path: &Path,
-    schema: &arrow_schema::Schema,
-    wanted: &[&'static str],
-) -> Result<(), Error> {
+/// Adds the columns that `batch` lacks, which are null.
+fn completed(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    if batch.num_columns() == schema.fields().len() {
+        return Ok(batch);
+    }
+    let column = |field: &FieldRef| {
+        let found = batch.column_by_name(field.name()).cloned();
+        found.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+    };
+    let columns = schema.fields().iter().map(column).collect();
+    RecordBatch::try_new(Arc::clone(schema), columns)
+}
+
+fn check_columns(path: &Path, schema: &Schema, wanted: &[&'static str]) -> Result<(), Error> {
     let ours = crate::schema();
     for &name in wanted {
-        let found = schema.field_with_name(name).map(arrow_schema::Field::data_type);
-        let expected = ours.field_with_name(name).map(arrow_schema::Field::data_type);
+        let found = schema.field_with_name(name).map(Field::data_type);
+        let expected = ours.field_with_name(name).map(Field::data_type);
         let reason = match (found, expected) {
             (Ok(found), Ok(expected)) if found == expected => continue,
             (Ok(found), Ok(expected)) => {
                 format!("column `{name}` holds {found:?}, a sample file holds {expected:?}")
             }
+            (Err(_), _) if ADDED_COLUMNS.contains(&name) => continue,
             (Err(_), _) if columns::find(name).is_some() => {
                 format!("column `{name}` is missing: not a sample file of this version")
             }
@@ -78,6 +100,7 @@ impl Iterator for PartReader {
         loop {
             if let Some((path, reader)) = &mut self.current {
                 if let Some(batch) = reader.next() {
+                    let batch = batch.and_then(|batch| completed(batch, &self.schema));
                     return Some(batch.map_err(Error::arrow(path)));
                 }
                 self.current = None;

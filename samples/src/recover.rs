@@ -3,9 +3,10 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
+use crate::group::PageFile;
+use crate::journal::JournalReader;
 use crate::paths::{PartPaths, journals};
-use crate::schema::schema;
-use crate::{Error, journal, part};
+use crate::{Error, part};
 
 /// What [`recover`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,20 +49,18 @@ pub fn recover(run_dir: &Path) -> Result<Recovered, Error> {
     Ok(recovered)
 }
 
-/// Writes the rows of a journal as a part; returns their number.
+/// Puts the pages of a journal into a part; returns the number of rows.
 fn rebuild(paths: &PartPaths) -> Result<u64, Error> {
+    let Some(mut journal) = JournalReader::open(&paths.journal)? else { return Ok(0) };
     let notes = [("openload.recovered".to_owned(), "true".to_owned())];
-    let partial = &paths.partial;
-    let mut parquet = part::create_parquet(partial, &schema(), part::properties(&notes))?;
+    let mut parquet = PageFile::create(&paths.partial, &journal.names, &notes)?;
     let mut rows = 0;
-    journal::read(&paths.journal, |batch| {
-        rows += batch.num_rows() as u64;
-        parquet.write(&batch).map_err(Error::parquet(partial))
-    })?;
-    let buffered = parquet.into_inner().map_err(Error::parquet(partial))?;
-    let file = buffered.into_inner().map_err(|error| Error::io(partial)(error.into_error()))?;
+    while let Some(pages) = journal.next_pages() {
+        rows += pages.rows as u64;
+        parquet.append(&pages, &journal.numbers)?;
+    }
     if rows > 0 {
-        part::publish(&file, paths)?;
+        part::finish(parquet, &journal.numbers, paths)?;
     }
     Ok(rows)
 }

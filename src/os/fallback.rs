@@ -62,6 +62,9 @@ pub fn resident_bytes(_pid: u32) -> Option<u64> {
     None
 }
 
+/// Lets other threads have the processor before this one: not asked for on this platform.
+pub fn yield_to_other_threads() {}
+
 /// Describes this machine.
 pub fn host() -> HostRecord {
     HostRecord {

@@ -133,6 +133,15 @@ pub fn process_cpu_ns() -> Option<i64> {
     Some(time.tv_sec * 1_000_000_000 + time.tv_nsec)
 }
 
+/// Lets other threads have the processor before this one, as far as that can be asked for.
+///
+/// Niceness belongs to threads on Linux. 10 is a tenth of the usual share of a core that is
+/// wanted by both: enough that a writer which needs less than that still keeps up.
+pub fn yield_to_other_threads() {
+    // A system that refuses leaves the thread as it was, which is only less good.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+}
+
 /// Resident memory of a process in bytes.
 pub fn resident_bytes(pid: u32) -> Option<u64> {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;

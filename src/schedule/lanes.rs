@@ -35,6 +35,11 @@ impl LaneSet {
         (self.offset..LANES).step_by(self.stride as usize)
     }
 
+    /// The lane at a position of [`LaneSet::iter`].
+    pub(super) fn lane(self, position: usize) -> u32 {
+        self.offset + position as u32 * self.stride
+    }
+
     /// Share of all lanes that lie in the set.
     pub fn share(self) -> f64 {
         self.iter().count() as f64 / f64::from(LANES)

@@ -15,6 +15,7 @@ mod phase;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod tournament;
 
 pub use lanes::LaneSet;
 pub use outline::{Outline, outline};

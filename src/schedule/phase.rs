@@ -6,16 +6,13 @@
 //! Λ⁻¹(a). This is exact for every law: nothing is cut into seconds, nothing is rejected
 //! (Çinlar 1975, *Introduction to Stochastic Processes*, §4.7).
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
-
 use openload_contract::{ArrivalKind, LANES, PhaseRecord, RateCurve};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::lanes::{LaneSet, Purpose, generator};
+use super::tournament::Tournament;
 
 /// Where one phase is in the random numbers of a run.
 #[derive(Debug, Clone, Copy)]
@@ -78,65 +75,41 @@ impl Areas {
 
 /// A Poisson process split by rate: each lane has 1/L of it and its own generator.
 struct SplitPoisson {
-    heap: BinaryHeap<LaneHead>,
-}
-
-/// The next arrival of one lane.
-struct LaneHead {
-    /// Area on the common scale: a lane's gaps there have mean L.
-    area: f64,
-    lane: u32,
-    random: Xoshiro256PlusPlus,
-}
-
-impl LaneHead {
-    fn advance(&mut self) {
-        let gap: f64 = Exp1.sample(&mut self.random);
-        self.area += gap * f64::from(LANES);
-    }
+    lanes: LaneSet,
+    randoms: Vec<Xoshiro256PlusPlus>,
+    /// The next area of each lane; a key is the area's bits, then the position of the lane.
+    /// Areas are positive, so their bits are ordered as they are, and equal areas go by lane.
+    heads: Tournament,
 }
 
 impl SplitPoisson {
     fn new(key: PhaseKey, lanes: LaneSet) -> Self {
-        let heads = lanes.iter().map(|lane| {
-            let random = generator(key.seed, key.stream, key.phase, Purpose::Lane(lane));
-            let mut head = LaneHead { area: 0.0, lane, random };
-            head.advance();
-            head
-        });
-        Self { heap: heads.collect() }
+        let random = |lane| generator(key.seed, key.stream, key.phase, Purpose::Lane(lane));
+        let mut randoms: Vec<_> = lanes.iter().map(random).collect();
+        let first = |(position, random)| head_key(position, lane_gap(random));
+        let heads = Tournament::new(randoms.iter_mut().enumerate().map(first).collect());
+        Self { lanes, randoms, heads }
     }
 
     fn next(&mut self) -> Option<(u32, f64)> {
-        let mut head = self.heap.peek_mut()?;
-        let arrival = (head.lane, head.area);
-        head.advance();
-        // Dropping the guard moves the head to its new place.
-        drop::<PeekMut<'_, LaneHead>>(head);
-        Some(arrival)
+        let least = self.heads.least();
+        let position = (least & u128::from(u32::MAX)) as usize;
+        let random = self.randoms.get_mut(position)?;
+        let area = f64::from_bits((least >> 64) as u64);
+        self.heads.replace_least(position, head_key(position, area + lane_gap(random)));
+        Some((self.lanes.lane(position), area))
     }
 }
 
-impl Ord for LaneHead {
-    /// Reversed, so that the earliest is the greatest; equal areas go by lane.
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.area.total_cmp(&self.area).then(other.lane.cmp(&self.lane))
-    }
+/// Draws the gap to a lane's next arrival, on the common scale: its mean is L.
+fn lane_gap(random: &mut Xoshiro256PlusPlus) -> f64 {
+    let gap: f64 = Exp1.sample(random);
+    gap * f64::from(LANES)
 }
 
-impl PartialOrd for LaneHead {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+fn head_key(position: usize, area: f64) -> u128 {
+    u128::from(area.to_bits()) << 64 | position as u128
 }
-
-impl PartialEq for LaneHead {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for LaneHead {}
 
 /// One sequence for all lanes: arrival k belongs to lane k mod L.
 struct CommonSequence {

@@ -5,6 +5,7 @@ use openload_contract::{LANES, PhaseRecord};
 
 use super::lanes::LaneSet;
 use super::phase::{PhaseArrivals, PhaseKey};
+use super::tournament::Tournament;
 use crate::plan::Plan;
 
 /// One intended start.
@@ -28,11 +29,14 @@ const STREAM_SHIFT: u32 = 48;
 
 /// The intended starts of a plan, in ascending order of time, for some lanes.
 ///
-/// Lazy: the state is one heap entry a lane, whatever the length of the run. One step costs
-/// O(log lanes) and no allocation.
+/// Lazy: the state is one generator a lane, whatever the length of the run. One step costs
+/// O(log lanes) and no allocation; looking at the next arrival costs nothing.
 pub struct Timeline {
     streams: Vec<StreamTimeline>,
+    /// The next arrival of each stream.
     heads: Vec<Option<Arrival>>,
+    /// The earliest of the heads is next.
+    order: Tournament,
 }
 
 impl Timeline {
@@ -41,13 +45,14 @@ impl Timeline {
         let streams =
             (0..plan.streams.len()).map(|stream| StreamTimeline::new(plan, stream, lanes));
         let mut streams: Vec<StreamTimeline> = streams.collect();
-        let heads = streams.iter_mut().map(Iterator::next).collect();
-        Self { streams, heads }
+        let heads: Vec<Option<Arrival>> = streams.iter_mut().map(Iterator::next).collect();
+        let order = Tournament::new(heads.iter().map(order_key).collect());
+        Self { streams, heads, order }
     }
 
     /// The next arrival, without taking it.
     pub fn peek(&self) -> Option<&Arrival> {
-        self.heads.iter().flatten().min()
+        self.heads.get(earliest_stream(self.order.least()))?.as_ref()
     }
 }
 
@@ -55,11 +60,25 @@ impl Iterator for Timeline {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let arrival = *self.peek()?;
-        let stream = usize::from(arrival.stream);
-        self.heads[stream] = self.streams[stream].next();
+        let stream = earliest_stream(self.order.least());
+        let head = self.heads.get_mut(stream)?;
+        let arrival = (*head)?;
+        *head = self.streams[stream].next();
+        self.order.replace_least(stream, order_key(head));
         Some(arrival)
     }
+}
+
+/// Orders arrivals by time, then by number; an intended start is never negative.
+fn order_key(head: &Option<Arrival>) -> u128 {
+    head.map_or(Tournament::ABSENT, |arrival| {
+        u128::from(arrival.intended_ns.cast_unsigned()) << 64 | u128::from(arrival.seq)
+    })
+}
+
+/// The stream of an [`order_key`]: it is in the number.
+fn earliest_stream(key: u128) -> usize {
+    (key as u64 >> STREAM_SHIFT) as usize
 }
 
 /// The intended starts of one stream.
@@ -150,6 +169,9 @@ impl ScenarioMix {
     }
 
     fn choose(&self, seq: u64) -> u16 {
+        if let [(only, _)] = self.limits[..] {
+            return only;
+        }
         let draw = mix(self.key ^ mix(seq));
         let index = self.limits.partition_point(|&(_, limit)| limit <= draw);
         self.limits[index.min(self.limits.len() - 1)].0

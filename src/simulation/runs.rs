@@ -4,8 +4,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
 use openload_contract::{ArrivalKind, Outcome, RateLaw, ShardId, TimelineDigest};
 use openload_samples::Chunk;
 
@@ -13,9 +11,7 @@ use super::clock::SimulatedClock;
 use super::transport::{Behaviour, SimulatedTransport};
 use super::{SECOND, constant_plan, phase, plan};
 use crate::clock::Clock;
-use crate::dispatch::{
-    ChunkSink, Gauges, Recorder, RowCodes, StopLevel, StopSignal, Worker, WorkerReport,
-};
+use crate::dispatch::{ChunkSink, Gauges, Recorder, StopLevel, StopSignal, Worker, WorkerReport};
 use crate::plan::Plan;
 use crate::schedule::{LaneSet, Timeline, outline};
 use crate::target::{Freeze, ServiceLaw, TargetSpec};
@@ -32,8 +28,9 @@ struct Row {
 struct Collect(Rc<RefCell<Vec<Chunk>>>);
 
 impl ChunkSink for Collect {
-    fn take(&mut self, chunk: Chunk) {
+    fn take(&mut self, chunk: Chunk) -> Chunk {
         self.0.borrow_mut().push(chunk);
+        Chunk::default()
     }
 }
 
@@ -94,31 +91,20 @@ fn run(plan: &Plan, workers: u32, behaviour: Behaviour, stop_at_ns: Option<i64>)
         }
     });
     let reports = done.take().into_iter().map(|remains| remains.report()).collect();
-    Finished { rows: rows(plan, chunks.take()), reports }
+    Finished { rows: rows(&chunks.take()), reports }
 }
 
-fn rows(plan: &Plan, chunks: Vec<Chunk>) -> Vec<Row> {
-    let (schema, (_, names)) = (openload_samples::schema(), RowCodes::new(plan));
-    let mut rows = Vec::new();
-    for chunk in chunks {
-        let batch = chunk.into_batch(&schema, &names).unwrap();
-        let times = |name: &str| {
-            batch.column_by_name(name).unwrap().as_primitive::<Int64Type>().values().to_vec()
-        };
-        let (intended, lag, response) =
-            (times("intended_ns"), times("lag_ns"), times("response_ns"));
-        let seqs = batch.column_by_name("seq").unwrap().as_primitive::<UInt64Type>().values();
-        let outcomes = batch.column_by_name("outcome").unwrap().as_dictionary::<UInt16Type>();
-        for index in 0..batch.num_rows() {
-            rows.push(Row {
-                seq: seqs[index],
-                intended_ns: intended[index],
-                lag_ns: lag[index],
-                response_ns: response[index],
-                outcome: Outcome::ALL[outcomes.key(index).unwrap()],
-            });
-        }
-    }
+fn rows(chunks: &[Chunk]) -> Vec<Row> {
+    let samples = chunks.iter().flat_map(Chunk::samples);
+    let mut rows: Vec<Row> = samples
+        .map(|sample| Row {
+            seq: sample.seq,
+            intended_ns: sample.intended_ns,
+            lag_ns: sample.lag_ns,
+            response_ns: sample.response_ns,
+            outcome: sample.outcome,
+        })
+        .collect();
     rows.sort_by_key(|row| (row.intended_ns, row.seq));
     rows
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
 use openload_samples::Chunk;
 
@@ -15,6 +15,9 @@ use crate::dispatch::{ChunkSink, StopLevel, StopSignal};
 
 /// Chunks in the channel: a few seconds of rows at high rates.
 pub(super) const CHANNEL_CHUNKS: usize = 64;
+
+/// Empty chunks on their way back to a worker; the writer frees what is more.
+pub(super) const SPARE_CHUNKS: usize = 4;
 
 /// Most rows a worker keeps while the writer is behind: about 400 MB.
 const SPILL_ROWS_MAX: usize = 4_000_000;
@@ -29,6 +32,8 @@ pub(super) struct Handover {
 pub struct ChannelSink {
     worker: u32,
     sender: SyncSender<Handover>,
+    /// Chunks that the writer has emptied.
+    spare: Receiver<Chunk>,
     kept: VecDeque<Chunk>,
     kept_rows: usize,
     stop: StopSignal,
@@ -39,10 +44,11 @@ impl ChannelSink {
     pub(super) fn new(
         worker: u32,
         sender: SyncSender<Handover>,
+        spare: Receiver<Chunk>,
         stop: StopSignal,
         is_overrun: Arc<AtomicBool>,
     ) -> Self {
-        Self { worker, sender, kept: VecDeque::new(), kept_rows: 0, stop, is_overrun }
+        Self { worker, sender, spare, kept: VecDeque::new(), kept_rows: 0, stop, is_overrun }
     }
 
     fn keep(&mut self, chunk: Chunk) {
@@ -70,9 +76,10 @@ impl ChannelSink {
 }
 
 impl ChunkSink for ChannelSink {
-    fn take(&mut self, chunk: Chunk) {
+    fn take(&mut self, chunk: Chunk) -> Chunk {
         self.keep(chunk);
         self.hand_over_kept();
+        self.spare.try_recv().unwrap_or_default()
     }
 }
 

@@ -52,11 +52,13 @@ impl LiveFigures {
 pub struct Live(Arc<Mutex<LiveFigures>>);
 
 impl Live {
-    pub(super) fn new() -> Self {
+    /// Makes figures of no rows.
+    pub fn new() -> Self {
         Self(Arc::new(Mutex::new(LiveFigures::new())))
     }
 
-    pub(super) fn add(&self, chunk: &Chunk) {
+    /// Adds the rows of a chunk.
+    pub fn add(&self, chunk: &Chunk) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).add(chunk);
     }
 
@@ -64,5 +66,11 @@ impl Live {
     pub fn take(&self) -> LiveFigures {
         let mut figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *figures, LiveFigures::new())
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self::new()
     }
 }

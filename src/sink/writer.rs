@@ -8,12 +8,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use openload_contract::ShardId;
-use openload_samples::{Error, Names, PartWriter, Rotation, worker_dir};
+use openload_samples::{Chunk, Error, Names, PartWriter, Rotation, worker_dir};
 
-use super::channel::{CHANNEL_CHUNKS, ChannelSink, Handover};
+use super::channel::{CHANNEL_CHUNKS, ChannelSink, Handover, SPARE_CHUNKS};
 use super::live::Live;
 use crate::clock::Epoch;
 use crate::dispatch::{StopLevel, StopSignal};
+use crate::os;
 
 /// How often parts are looked at when no rows arrive.
 const IDLE: Duration = Duration::from_millis(200);
@@ -52,6 +53,8 @@ pub struct WriterReport {
 /// The thread that writes the rows of all workers.
 pub struct Writer {
     sender: SyncSender<Handover>,
+    /// The ways back of empty chunks that no worker has taken yet, by worker.
+    spares: Vec<Option<Receiver<Chunk>>>,
     thread: JoinHandle<WriterReport>,
     live: Live,
     stop: StopSignal,
@@ -68,12 +71,15 @@ impl Writer {
         let live = Live::new();
         let parts = (0..setup.workers).map(|worker| {
             let dir = worker_dir(&setup.run_dir, setup.shard, worker);
-            PartWriter::new(&dir, setup.rotation, &setup.notes)
+            PartWriter::new(&dir, setup.names.clone(), setup.rotation, &setup.notes)
         });
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let spares = (0..setup.workers).map(|_| sync_channel(SPARE_CHUNKS));
+        let (spare_senders, spares): (Vec<_>, Vec<_>) =
+            spares.map(|(sender, receiver)| (sender, Some(receiver))).unzip();
         let mut state = WriterState {
             parts,
-            names: setup.names,
+            spares: spare_senders,
             epoch: setup.epoch,
             live: live.clone(),
             report: WriterReport { rows: 0, rows_lost: 0, error: None, is_overrun: false },
@@ -82,17 +88,22 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("gen-writer".to_owned())
             .spawn(move || {
+                os::yield_to_other_threads();
                 state.receive_all(&receiver);
                 state.close()
             })
             .map_err(Error::io(&setup.run_dir))?;
-        Ok(Self { sender, thread, live, stop, is_overrun: Arc::default() })
+        Ok(Self { sender, spares, thread, live, stop, is_overrun: Arc::default() })
     }
 
     /// The way to this writer for one worker.
-    pub fn sink(&self, worker: u32) -> ChannelSink {
+    ///
+    /// # Panics
+    /// When it was already given away.
+    pub fn sink(&mut self, worker: u32) -> ChannelSink {
         let (sender, stop) = (self.sender.clone(), self.stop.clone());
-        ChannelSink::new(worker, sender, stop, Arc::clone(&self.is_overrun))
+        let spare = self.spares[worker as usize].take().expect("one sink a worker");
+        ChannelSink::new(worker, sender, spare, stop, Arc::clone(&self.is_overrun))
     }
 
     /// The live figures of the rows.
@@ -115,7 +126,8 @@ impl Writer {
 
 struct WriterState {
     parts: Vec<PartWriter>,
-    names: Names,
+    /// The ways back of empty chunks, by worker.
+    spares: Vec<SyncSender<Chunk>>,
     epoch: Epoch,
     live: Live,
     report: WriterReport,
@@ -135,13 +147,21 @@ impl WriterState {
     }
 
     fn take(&mut self, handover: Handover) {
-        self.live.add(&handover.chunk);
-        let rows = handover.chunk.len() as u64;
+        let Handover { worker, mut chunk } = handover;
+        self.live.add(&chunk);
+        self.record(worker, &chunk);
+        chunk.clear();
+        // A worker that has ended or has enough spare chunks does not need this one.
+        let _ = self.spares[worker as usize].try_send(chunk);
+    }
+
+    fn record(&mut self, worker: u32, chunk: &Chunk) {
+        let rows = chunk.len() as u64;
         if self.report.error.is_some() {
             self.report.rows_lost += rows;
             return;
         }
-        match self.write(handover) {
+        match self.write(worker, chunk) {
             Ok(()) => self.report.rows += rows,
             Err(error) => {
                 self.report.rows_lost += rows;
@@ -150,11 +170,8 @@ impl WriterState {
         }
     }
 
-    fn write(&mut self, handover: Handover) -> Result<(), Error> {
-        let now_ns = self.epoch.elapsed_ns();
-        let part = &mut self.parts[handover.worker as usize];
-        let batch = handover.chunk.into_batch(part.schema(), &self.names).map_err(part.error())?;
-        part.append(&batch, now_ns)
+    fn write(&mut self, worker: u32, chunk: &Chunk) -> Result<(), Error> {
+        self.parts[worker as usize].append(chunk, self.epoch.elapsed_ns())
     }
 
     fn close_due_parts(&mut self) {

@@ -1,0 +1,236 @@
+//! A Parquet file made of encoded pages, row group by row group.
+//!
+//! A row group's columns lie one after another in the file, so its pages wait in memory until
+//! it is full. [`GROUP_ROWS`] keeps that below 2 MiB and one write short.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openload_contract::SCHEMA_VERSION;
+use openload_contract::columns::COLUMNS;
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{CompressedPage, Page as ParquetPage, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+use crate::Error;
+use crate::chunk::Names;
+use crate::page::{Dictionaries, NAMES, NUMBERS, Page, Pages};
+use crate::schema::schema;
+
+/// Rows of a row group: what DuckDB and others hand to one thread.
+const GROUP_ROWS: usize = 131_072;
+
+/// Writes pages of sample columns as a Parquet file.
+pub struct PageFile {
+    path: PathBuf,
+    file: SerializedFileWriter<File>,
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+/// The pages of one column in the open row group.
+struct Column {
+    descriptor: ColumnDescPtr,
+    /// The dictionary of names, already encoded.
+    names: Option<(u32, Bytes)>,
+    /// Position of the dictionary of numbers.
+    number: Option<usize>,
+    pages: TrackedWrite<Vec<u8>>,
+    is_delta: bool,
+}
+
+impl PageFile {
+    /// Starts a file; `notes` go into its metadata.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn create(path: &Path, names: &Names, notes: &[(String, String)]) -> Result<Self, Error> {
+        let file = File::create(path).map_err(Error::io(path))?;
+        Self::start(path, file, names, notes).map_err(Error::parquet(path))
+    }
+
+    fn start(
+        path: &Path,
+        file: File,
+        names: &Names,
+        notes: &[(String, String)],
+    ) -> Result<Self, ParquetError> {
+        let schema = schema();
+        let descriptor = ArrowSchemaConverter::new().convert(&schema)?;
+        let mut properties = properties(notes);
+        add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
+        let columns = descriptor.columns().iter().map(|column| Column::new(column, names));
+        let columns = columns.collect();
+        let root = descriptor.root_schema_ptr();
+        let file = SerializedFileWriter::new(file, root, Arc::new(properties))?;
+        Ok(Self { path: path.to_owned(), file, columns, rows: 0 })
+    }
+
+    /// Appends pages, whose codes of numbers are those of `dictionaries`.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn append(&mut self, pages: &Pages, dictionaries: &Dictionaries) -> Result<(), Error> {
+        let appended = self.append_pages(pages, dictionaries);
+        appended.map_err(Error::parquet(&self.path))
+    }
+
+    /// Writes what is left and the footer, and gives the file back.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn finish(mut self, dictionaries: &Dictionaries) -> Result<File, Error> {
+        self.end_group(dictionaries).map_err(Error::parquet(&self.path))?;
+        self.file.into_inner().map_err(Error::parquet(&self.path))
+    }
+
+    fn append_pages(
+        &mut self,
+        pages: &Pages,
+        dictionaries: &Dictionaries,
+    ) -> Result<(), ParquetError> {
+        for (column, page) in self.columns.iter_mut().zip(&pages.columns) {
+            column.append(page, pages.rows)?;
+        }
+        self.rows += pages.rows;
+        if self.rows >= GROUP_ROWS { self.end_group(dictionaries) } else { Ok(()) }
+    }
+
+    fn end_group(&mut self, numbers: &Dictionaries) -> Result<(), ParquetError> {
+        let rows = std::mem::take(&mut self.rows);
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut group = self.file.next_row_group()?;
+        for column in &mut self.columns {
+            let (bytes, close) = column.close(rows, numbers)?;
+            group.append_column(&bytes, close)?;
+        }
+        group.close()?;
+        Ok(())
+    }
+}
+
+impl Column {
+    fn new(descriptor: &ColumnDescPtr, names: &Names) -> Self {
+        let names_of = NAMES.iter().position(|&name| name == descriptor.name());
+        let number = NUMBERS.iter().position(|&name| name == descriptor.name());
+        Self {
+            descriptor: Arc::clone(descriptor),
+            names: names_of.map(|index| plain_texts(names.by_column()[index])),
+            number,
+            pages: TrackedWrite::new(Vec::new()),
+            is_delta: false,
+        }
+    }
+
+    fn append(&mut self, page: &Page, rows: usize) -> Result<(), ParquetError> {
+        self.is_delta |= !page.is_coded;
+        let size = page.bytes.len();
+        let page = ParquetPage::DataPageV2 {
+            buf: page.bytes.clone(),
+            num_values: rows as u32,
+            encoding: page.encoding(),
+            num_nulls: page.nulls,
+            num_rows: rows as u32,
+            def_levels_byte_len: page.level_bytes,
+            rep_levels_byte_len: 0,
+            is_compressed: false,
+            statistics: None,
+        };
+        let page = CompressedPage::new(page, size);
+        SerializedPageWriter::new(&mut self.pages).write_page(page).map(drop)
+    }
+
+    /// The whole column chunk, its dictionary first, and what the footer says about it.
+    fn close(
+        &mut self,
+        rows: usize,
+        numbers: &Dictionaries,
+    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+        let mut chunk = self.dictionary_page(numbers)?;
+        let dictionary_bytes = chunk.len();
+        let pages = std::mem::replace(&mut self.pages, TrackedWrite::new(Vec::new()));
+        chunk.extend_from_slice(&pages.into_inner()?);
+        let mut encodings = vec![Encoding::RLE];
+        if dictionary_bytes > 0 {
+            encodings.extend([Encoding::PLAIN, Encoding::RLE_DICTIONARY]);
+        }
+        if std::mem::take(&mut self.is_delta) {
+            encodings.push(Encoding::DELTA_BINARY_PACKED);
+        }
+        let metadata = ColumnChunkMetaData::builder(Arc::clone(&self.descriptor))
+            .set_encodings(encodings)
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_num_values(rows as i64)
+            .set_total_compressed_size(chunk.len() as i64)
+            .set_total_uncompressed_size(chunk.len() as i64)
+            .set_data_page_offset(dictionary_bytes as i64)
+            .set_dictionary_page_offset((dictionary_bytes > 0).then_some(0))
+            .build()?;
+        let close = ColumnCloseResult {
+            bytes_written: chunk.len() as u64,
+            rows_written: rows as u64,
+            metadata,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: None,
+        };
+        Ok((chunk.into(), close))
+    }
+
+    /// The dictionary page; nothing for a column without one.
+    fn dictionary_page(&self, numbers: &Dictionaries) -> Result<Vec<u8>, ParquetError> {
+        let dictionary = match (&self.names, self.number) {
+            (Some(names), _) => Some(names.clone()),
+            (None, Some(number)) => plain_numbers(numbers[number].values()),
+            (None, None) => None,
+        };
+        let mut sink = TrackedWrite::new(Vec::new());
+        if let Some((num_values, buf)) = dictionary {
+            let size = buf.len();
+            let encoding = Encoding::PLAIN;
+            let page = ParquetPage::DictionaryPage { buf, num_values, encoding, is_sorted: false };
+            SerializedPageWriter::new(&mut sink).write_page(CompressedPage::new(page, size))?;
+        }
+        sink.into_inner()
+    }
+}
+
+/// Count and PLAIN encoding of texts.
+fn plain_texts(texts: &[String]) -> (u32, Bytes) {
+    let mut bytes = Vec::new();
+    for text in texts {
+        bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    (texts.len() as u32, bytes.into())
+}
+
+/// Count and PLAIN encoding of numbers; nothing when there is none.
+fn plain_numbers(numbers: &[u32]) -> Option<(u32, Bytes)> {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    (!numbers.is_empty()).then_some((numbers.len() as u32, bytes.into()))
+}
+
+fn properties(notes: &[(String, String)]) -> WriterProperties {
+    let mut metadata =
+        vec![KeyValue::new("openload.schema_version".to_owned(), SCHEMA_VERSION.to_owned())];
+    metadata.extend(notes.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())));
+    for column in COLUMNS.iter().filter(|column| !column.unit.is_empty()) {
+        let key = format!("openload.unit.{}", column.name);
+        metadata.push(KeyValue::new(key, column.unit.to_owned()));
+    }
+    WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_key_value_metadata(Some(metadata))
+        .build()
+}
