@@ -32,7 +32,7 @@ pub use verdict::{ExitCode, Verdict};
 ///
 /// A reader refuses another major version and accepts any minor version of its own:
 /// minor versions only add columns and keys.
-pub const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "1.1";
 
 /// Number of lanes a stream is cut into; workers and shards own whole lanes.
 ///

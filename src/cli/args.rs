@@ -59,6 +59,8 @@ pub enum SchemaKind {
     Profile,
     /// Data dictionary of the sample files.
     Samples,
+    /// Data dictionary of monitor.csv.
+    Monitor,
     /// JSON Schema of summary.json.
     Summary,
 }

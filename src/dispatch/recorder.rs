@@ -4,7 +4,7 @@
 //! a [`ChunkSink`] when it is full or a quarter of a second old. Handing over never blocks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use openload_contract::TimelineDigest;
 use openload_samples::{Chunk, Names, Sample};
@@ -27,7 +27,15 @@ pub trait ChunkSink {
 pub struct Gauges {
     dispatched: AtomicU64,
     finished: AtomicU64,
+    connections: AtomicU64,
+    waiting: AtomicU64,
+    late_wakeups: AtomicU64,
+    wake_late_max_ns: AtomicI64,
+    spin_ns: AtomicI64,
 }
+
+/// A wake-up later than this is counted: ten times what a healthy machine needs.
+const LATE_WAKEUP_NS: i64 = 1_000_000;
 
 impl Gauges {
     /// Arrivals taken up so far.
@@ -39,6 +47,63 @@ impl Gauges {
     pub fn finished(&self) -> u64 {
         self.finished.load(Ordering::Relaxed)
     }
+
+    /// Connections open now.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait for a connection now.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Wake-ups more than 1 ms after the instant they were meant for, so far.
+    pub fn late_wakeups(&self) -> u64 {
+        self.late_wakeups.load(Ordering::Relaxed)
+    }
+
+    /// Takes the greatest lateness of a wake-up since the last call, in ns.
+    pub fn take_wake_late_max_ns(&self) -> i64 {
+        self.wake_late_max_ns.swap(0, Ordering::Relaxed)
+    }
+
+    /// Time spent spinning before intended starts so far, in ns.
+    pub fn spin_ns(&self) -> i64 {
+        self.spin_ns.load(Ordering::Relaxed)
+    }
+
+    /// Sets the number of open connections.
+    pub fn set_connections(&self, connections: u64) {
+        self.connections.store(connections, Ordering::Relaxed);
+    }
+
+    /// Sets the number of requests that wait for a connection.
+    pub fn set_waiting(&self, requests: u64) {
+        self.waiting.store(requests, Ordering::Relaxed);
+    }
+
+    /// Notes a wake-up `late_ns` after the instant it was meant for.
+    pub fn note_wakeup(&self, late_ns: i64) {
+        // The reader resets the maximum at any time, so raising it is one operation. It is
+        // rare: once in a while per second.
+        if late_ns > self.wake_late_max_ns.load(Ordering::Relaxed) {
+            self.wake_late_max_ns.fetch_max(late_ns, Ordering::Relaxed);
+        }
+        if late_ns > LATE_WAKEUP_NS {
+            increase(&self.late_wakeups);
+        }
+    }
+
+    /// Adds time spent spinning before an intended start.
+    pub fn add_spin(&self, ns: i64) {
+        self.spin_ns.store(self.spin_ns() + ns, Ordering::Relaxed);
+    }
+}
+
+/// Adds one to a counter that only the calling thread writes.
+fn increase(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
 /// Collects the rows of one worker.
@@ -87,6 +152,11 @@ impl Recorder {
             let full = std::mem::replace(&mut self.chunk, Chunk::with_capacity(CHUNK_ROWS));
             self.sink.take(full);
         }
+    }
+
+    /// The counters that other threads read.
+    pub fn gauges(&self) -> &Arc<Gauges> {
+        &self.gauges
     }
 
     /// Arrivals taken up that have no row yet.
@@ -143,4 +213,23 @@ fn code_of<'a>(names: &mut Vec<&'a str>, name: &'a str) -> u16 {
         names.len() - 1
     });
     position as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gauges;
+
+    #[test]
+    fn late_wakeups_are_counted_and_the_latest_is_taken_once() {
+        let gauges = Gauges::default();
+        for late_ns in [400_000, 7_000_000, 1_000_000, 2_000_000] {
+            gauges.note_wakeup(late_ns);
+        }
+        assert_eq!(gauges.late_wakeups(), 2);
+        assert_eq!(gauges.take_wake_late_max_ns(), 7_000_000);
+        assert_eq!(gauges.take_wake_late_max_ns(), 0);
+        gauges.add_spin(30);
+        gauges.add_spin(12);
+        assert_eq!(gauges.spin_ns(), 42);
+    }
 }

@@ -11,6 +11,7 @@ mod monitor;
 mod probe;
 mod session;
 mod settings;
+mod threads;
 
 pub use error::RunError;
 pub use session::{Progress, RunHandle, RunOutcome, start};

@@ -12,8 +12,9 @@ use openload_contract::{Manifest, RunStatus, TimelineDigest};
 use openload_samples::Rotation;
 use tokio::task::LocalSet;
 
-use super::monitor::{Monitor, TargetMemory};
+use super::monitor::{Monitor, TargetMemory, Watched};
 use super::probe::probe;
+use super::threads::WORKER;
 use super::{RunError, RunSettings, directory, manifest};
 use crate::clock::Epoch;
 use crate::dispatch::{
@@ -100,15 +101,20 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
     };
     let samples_error = |source| RunError::Samples { run_dir: settings.run_dir.clone(), source };
     let writer = Writer::start(writer_setup, stop.clone()).map_err(samples_error)?;
-    let target_memory = target_memory(target.as_ref(), plan.target_pid);
-    let monitor = Monitor::start(&settings.run_dir, epoch, target_memory)?;
+    let gauges: Vec<Arc<Gauges>> = (0..settings.workers).map(|_| Arc::default()).collect();
+    let watched = Watched {
+        target_memory: target_memory(target.as_ref(), plan.target_pid),
+        gauges: gauges.clone(),
+        backlog: writer.backlog(),
+    };
+    let monitor = Monitor::start(&settings.run_dir, epoch, watched)?;
     let plan = Arc::new(plan);
     let mut handle = RunHandle {
         run_dir: settings.run_dir.clone(),
         manifest,
         epoch,
         stop,
-        gauges: Vec::new(),
+        gauges,
         live: writer.live(),
         workers: Vec::new(),
         writer,
@@ -237,8 +243,7 @@ impl RunHandle {
         route: &Arc<Route>,
         settings: &RunSettings,
     ) -> Result<(), RunError> {
-        let gauges = Arc::new(Gauges::default());
-        self.gauges.push(Arc::clone(&gauges));
+        let gauges = Arc::clone(&self.gauges[worker as usize]);
         let lanes = LaneSet::of_worker(settings.shard, worker, settings.workers);
         let (epoch, pacing, stop) = (self.epoch, settings.pacing, self.stop.clone());
         let (plan, route, sink) = (Arc::clone(plan), Arc::clone(route), self.writer.sink(worker));
@@ -257,7 +262,7 @@ impl RunHandle {
             Ok(remains.report())
         };
         let thread = std::thread::Builder::new()
-            .name(format!("gen-worker-{worker}"))
+            .name(format!("{WORKER}{worker}"))
             .spawn(work)
             .map_err(RunError::Thread)?;
         self.workers.push(thread);

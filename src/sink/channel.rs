@@ -11,6 +11,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 
 use openload_samples::Chunk;
 
+use super::backlog::Backlog;
 use crate::dispatch::{ChunkSink, StopLevel, StopSignal};
 
 /// Chunks in the channel: a few seconds of rows at high rates.
@@ -31,6 +32,7 @@ pub struct ChannelSink {
     sender: SyncSender<Handover>,
     kept: VecDeque<Chunk>,
     kept_rows: usize,
+    backlog: Backlog,
     stop: StopSignal,
     is_overrun: Arc<AtomicBool>,
 }
@@ -39,14 +41,16 @@ impl ChannelSink {
     pub(super) fn new(
         worker: u32,
         sender: SyncSender<Handover>,
+        backlog: Backlog,
         stop: StopSignal,
         is_overrun: Arc<AtomicBool>,
     ) -> Self {
-        Self { worker, sender, kept: VecDeque::new(), kept_rows: 0, stop, is_overrun }
+        Self { worker, sender, kept: VecDeque::new(), kept_rows: 0, backlog, stop, is_overrun }
     }
 
     fn keep(&mut self, chunk: Chunk) {
         self.kept_rows += chunk.len();
+        self.backlog.note_taken(chunk.len());
         self.kept.push_back(chunk);
         if self.kept_rows > SPILL_ROWS_MAX {
             self.is_overrun.store(true, Ordering::Relaxed);
@@ -59,7 +63,10 @@ impl ChannelSink {
             let rows = chunk.len();
             match self.sender.try_send(Handover { worker: self.worker, chunk }) {
                 // The writer is gone after an error, which ends the run by itself.
-                Ok(()) | Err(TrySendError::Disconnected(_)) => self.kept_rows -= rows,
+                Ok(()) | Err(TrySendError::Disconnected(_)) => {
+                    self.kept_rows -= rows;
+                    self.backlog.note_sent(rows);
+                }
                 Err(TrySendError::Full(handover)) => {
                     self.kept.push_front(handover.chunk);
                     return;
@@ -80,6 +87,7 @@ impl Drop for ChannelSink {
     /// The worker has ended, so waiting for the writer delays nothing.
     fn drop(&mut self) {
         for chunk in self.kept.drain(..) {
+            self.backlog.note_sent(chunk.len());
             if self.sender.send(Handover { worker: self.worker, chunk }).is_err() {
                 return;
             }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use openload_contract::ShardId;
 use openload_samples::{Error, Names, PartWriter, Rotation, worker_dir};
 
+use super::backlog::Backlog;
 use super::channel::{CHANNEL_CHUNKS, ChannelSink, Handover};
 use super::live::Live;
 use crate::clock::Epoch;
@@ -54,6 +55,7 @@ pub struct Writer {
     sender: SyncSender<Handover>,
     thread: JoinHandle<WriterReport>,
     live: Live,
+    backlog: Backlog,
     stop: StopSignal,
     is_overrun: Arc<AtomicBool>,
 }
@@ -65,7 +67,7 @@ impl Writer {
     /// When a folder cannot be made or no thread started.
     pub fn start(setup: WriterSetup, stop: StopSignal) -> Result<Self, Error> {
         let (sender, receiver) = sync_channel(CHANNEL_CHUNKS);
-        let live = Live::new();
+        let (live, backlog) = (Live::new(), Backlog::default());
         let parts = (0..setup.workers).map(|worker| {
             let dir = worker_dir(&setup.run_dir, setup.shard, worker);
             PartWriter::new(&dir, setup.rotation, &setup.notes)
@@ -76,6 +78,7 @@ impl Writer {
             names: setup.names,
             epoch: setup.epoch,
             live: live.clone(),
+            backlog: backlog.clone(),
             report: WriterReport { rows: 0, rows_lost: 0, error: None, is_overrun: false },
             stop: stop.clone(),
         };
@@ -86,18 +89,24 @@ impl Writer {
                 state.close()
             })
             .map_err(Error::io(&setup.run_dir))?;
-        Ok(Self { sender, thread, live, stop, is_overrun: Arc::default() })
+        Ok(Self { sender, thread, live, backlog, stop, is_overrun: Arc::default() })
     }
 
     /// The way to this writer for one worker.
     pub fn sink(&self, worker: u32) -> ChannelSink {
         let (sender, stop) = (self.sender.clone(), self.stop.clone());
-        ChannelSink::new(worker, sender, stop, Arc::clone(&self.is_overrun))
+        let is_overrun = Arc::clone(&self.is_overrun);
+        ChannelSink::new(worker, sender, self.backlog.clone(), stop, is_overrun)
     }
 
     /// The live figures of the rows.
     pub fn live(&self) -> Live {
         self.live.clone()
+    }
+
+    /// How far this writer is behind.
+    pub fn backlog(&self) -> Backlog {
+        self.backlog.clone()
     }
 
     /// Waits until all sinks are gone and every row is in a closed part.
@@ -118,6 +127,7 @@ struct WriterState {
     names: Names,
     epoch: Epoch,
     live: Live,
+    backlog: Backlog,
     report: WriterReport,
     stop: StopSignal,
 }
@@ -136,6 +146,12 @@ impl WriterState {
 
     fn take(&mut self, handover: Handover) {
         self.live.add(&handover.chunk);
+        let rows = handover.chunk.len();
+        self.keep(handover);
+        self.backlog.note_written(rows);
+    }
+
+    fn keep(&mut self, handover: Handover) {
         let rows = handover.chunk.len() as u64;
         if self.report.error.is_some() {
             self.report.rows_lost += rows;
