@@ -36,7 +36,7 @@ pub fn command(args: &RunArgs) -> Result<ExitCode, Failure> {
         console::say(introduce(&plan, &settings));
     }
     let handle = start(plan, settings).map_err(|error| Failure::could_not_run(&error))?;
-    if let Some(warning) = handle.warning().filter(|_| is_loud) {
+    for warning in handle.warnings().iter().filter(|_| is_loud) {
         console::say(format!("warning: {warning}"));
     }
     let outcome = watch(handle, args)?;

@@ -6,6 +6,7 @@
 
 mod directory;
 mod error;
+mod limits;
 mod manifest;
 mod monitor;
 mod probe;
@@ -14,5 +15,6 @@ mod settings;
 mod threads;
 
 pub use error::RunError;
+pub use limits::{LimitError, SystemLimits};
 pub use session::{Progress, RunHandle, RunOutcome, start};
 pub use settings::{RunSettings, worker_count};

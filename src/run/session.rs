@@ -12,6 +12,7 @@ use openload_contract::{Manifest, RunStatus, TimelineDigest};
 use openload_samples::Rotation;
 use tokio::task::LocalSet;
 
+use super::limits::{self, SystemLimits};
 use super::monitor::{Monitor, TargetMemory, Watched};
 use super::probe::probe;
 use super::threads::WORKER;
@@ -31,9 +32,6 @@ use crate::transport::{Address, HttpTransport, TlsError};
 /// Time between the last preparation and the run's start, in which the threads get ready.
 const HEAD_START: Duration = Duration::from_millis(100);
 
-/// Open files kept back for samples, timers and libraries.
-const FILES_RESERVED: u64 = 200;
-
 /// A run under way.
 pub struct RunHandle {
     run_dir: PathBuf,
@@ -46,7 +44,7 @@ pub struct RunHandle {
     writer: Writer,
     monitor: Monitor,
     target: Option<RunningTarget>,
-    warning: Option<String>,
+    warnings: Vec<String>,
 }
 
 /// Where a run is.
@@ -80,7 +78,8 @@ pub struct RunOutcome {
 /// # Errors
 /// When anything is wrong that can be known before the first request leaves.
 pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunError> {
-    let warning = fit_to_open_files(&mut plan, os::raise_open_files_limit());
+    let share = LaneSet::of_worker(settings.shard, 0, 1).share();
+    let warnings = limits::fit(&mut plan, share, &SystemLimits::raise_and_read())?;
     let (epoch, start_at) = choose_start(settings.start_at);
     let target = start_embedded(&plan, epoch)?;
     let route = Arc::new(Route::new(&plan, target.as_ref()));
@@ -120,30 +119,12 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
         writer,
         monitor,
         target,
-        warning,
+        warnings,
     };
     for worker in 0..settings.workers {
         handle.start_worker(worker, &plan, &route, &settings)?;
     }
     Ok(handle)
-}
-
-/// Lowers the bound on requests in flight to what the system's limit of open files allows: a
-/// connection more would cost the writer its files.
-fn fit_to_open_files(plan: &mut Plan, limit: Option<u64>) -> Option<String> {
-    let ends = if plan.target == TargetAddress::Embedded { 2 } else { 1 };
-    let allowed = limit?.saturating_sub(FILES_RESERVED) / ends;
-    let wanted = plan.connection.max_in_flight;
-    let fitting = u32::try_from(allowed.max(1)).unwrap_or(u32::MAX);
-    if wanted <= fitting {
-        return None;
-    }
-    plan.connection.max_in_flight = fitting;
-    Some(format!(
-        "at most {fitting} requests in flight instead of {wanted}: this system allows {} open files \
-         (ulimit -n)",
-        limit?
-    ))
 }
 
 /// The run's start on both clocks.
@@ -275,8 +256,8 @@ impl RunHandle {
     }
 
     /// What the user should know about the start, in words.
-    pub fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The manifest as it was written at the start.
@@ -391,26 +372,5 @@ impl Totals {
         });
         manifest.timeline =
             Some(TimelineRecord { arrivals: self.arrivals, digest: self.digest.to_string() });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use openload_contract::{ArrivalKind, RateLaw};
-
-    use super::fit_to_open_files;
-    use crate::simulation::{phase, plan};
-
-    #[test]
-    fn requests_in_flight_leave_room_for_the_writers_files() {
-        let law = RateLaw::Constant { rate: 1.0 };
-        let mut plan = plan(1, vec![phase("steady", ArrivalKind::Poisson, law, 1)]);
-        plan.connection.max_in_flight = 10_000;
-        assert_eq!(fit_to_open_files(&mut plan, None), None);
-        assert_eq!(fit_to_open_files(&mut plan, Some(1_000_000)), None);
-        let warning = fit_to_open_files(&mut plan, Some(1_024)).unwrap();
-        // The built-in target holds the other end of each connection.
-        assert_eq!(plan.connection.max_in_flight, 412);
-        assert!(warning.contains("1024 open files"), "{warning}");
     }
 }
