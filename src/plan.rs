@@ -5,6 +5,7 @@
 //! everything checked. The border is `profile::resolve`; behind it no value can be out of
 //! range and nothing is looked up by name.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use http::{HeaderName, Method};
@@ -160,7 +161,29 @@ pub enum TargetAddress {
     },
 }
 
-/// When connections are reused.
+/// Which version of HTTP is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2; without TLS by prior knowledge.
+    Http2,
+    /// Over TLS what the server chooses of the two, else HTTP/1.1.
+    Auto,
+}
+
+/// Which implementation speaks HTTP/1.1. HTTP/2 is always hyper's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// The lean one, made for load.
+    #[default]
+    Lean,
+    /// hyper: for odd HTTP, and to check the lean one against.
+    Hyper,
+}
+
+/// When connections are opened and reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectionPolicy {
     /// Take an idle connection, else open one.
@@ -168,13 +191,45 @@ pub enum ConnectionPolicy {
     Pool,
     /// Open one for every request.
     PerRequest,
+    /// Open [`ConnectionPlan::max_connections`] before the run and keep them; a request waits
+    /// for its turn.
+    Fixed,
+}
+
+/// Which idle connection is used next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReuseOrder {
+    /// The one used last: few connections carry most of the load, the others may age.
+    #[default]
+    Lifo,
+    /// The one unused for longest: all carry the same.
+    Fifo,
 }
 
 /// How connections are made, kept and given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionPlan {
-    /// When connections are reused.
+    /// Which version of HTTP is spoken.
+    pub protocol: Protocol,
+    /// Which implementation speaks HTTP/1.1.
+    pub engine: Engine,
+    /// When connections are opened and reused.
     pub policy: ConnectionPolicy,
+    /// Which idle connection is used next.
+    pub reuse: ReuseOrder,
+    /// Most connections at once, over all workers; always there with
+    /// [`ConnectionPolicy::Fixed`].
+    pub max_connections: Option<u32>,
+    /// Connections opened before the start, over all workers.
+    pub prewarm: u32,
+    /// Age at which a connection takes no further request, if any.
+    pub lifetime_ns: Option<i64>,
+    /// Most requests at once on one HTTP/2 connection.
+    pub streams_per_connection: u32,
+    /// Time after which the target's name is looked up again; `None` looks it up once.
+    pub dns_ttl_ns: Option<i64>,
+    /// Addresses connections are made from, in turn; empty leaves it to the system.
+    pub source_addresses: Vec<IpAddr>,
     /// Longest time to make a connection, TLS included.
     pub connect_timeout_ns: i64,
     /// Longest time from the bytes sent to the response complete.
@@ -202,4 +257,8 @@ pub struct TlsPlan {
     pub ca: Option<PathBuf>,
     /// Name to ask for and to check, instead of the target's host.
     pub server_name: Option<String>,
+    /// PEM file of the certificate to show, with its chain; there exactly when `key` is.
+    pub certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key.
+    pub key: Option<PathBuf>,
 }

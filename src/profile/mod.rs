@@ -18,6 +18,7 @@ mod embedded;
 mod load;
 mod located;
 mod nearest;
+mod no_effect;
 mod overrides;
 mod quantity;
 mod rate;

@@ -20,6 +20,9 @@ pub(super) const QUANTITY_KEY: &str = "x-quantity";
 const TIME_FORMS: &str = "numbers with units, the larger unit first: \"15s\", \"1m30s\", \
     \"500ms\", \"4h\"; units are ns, us, ms, s, m, h, d";
 
+/// A [`Lookup`] that is never repeated.
+const ONCE: &str = "once";
+
 /// Longest duration in seconds: what fits into 63 bits of nanoseconds, 292 years.
 const SECONDS_MAX: f64 = 9.2e9;
 
@@ -74,6 +77,9 @@ kinds! {
         r"^\s*[0-9.]+\s*/\s*(s|min|h)\s*$", true;
     /// A share of a whole.
     Share: "a ratio such as \"0.1%\" or 0.001", r"^\s*[0-9.]+\s*%\s*$", true;
+    /// When a name is looked up.
+    Lookup: "\"once\" or a duration such as \"30s\"",
+        r"^\s*(once|([0-9.]+\s*(ns|us|µs|ms|s|m|min|h|d)\s*)+)\s*$", false;
     /// The limit of an objective, in the unit of its metric.
     Limit: "a limit in the metric's unit: \"200ms\", \"500/s\" or \"0.1%\"",
         r"^\s*[0-9.]+.*$", true;
@@ -112,6 +118,18 @@ impl Written<Time> {
         if let Ok(seconds) = seconds(&self.scalar) {
             *self = Self::from_seconds(seconds * factor);
         }
+    }
+}
+
+impl Written<Lookup> {
+    /// Writes that the first look-up is the only one.
+    pub fn once() -> Self {
+        Scalar::Text(ONCE.to_owned()).into()
+    }
+
+    /// Tells whether the first look-up is the only one.
+    pub fn is_once(&self) -> bool {
+        matches!(&self.scalar, Scalar::Text(text) if text.trim() == ONCE)
     }
 }
 

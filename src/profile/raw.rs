@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::analysis::RawAnalysis;
 use super::embedded::RawEmbedded;
 use super::located::Located;
-use super::quantity::{Limit, Time, Written};
+use super::quantity::{Limit, Lookup, Time, Written};
 use super::rate::RawRate;
 
 /// A load profile: what is sent where, when, and what the target is held to.
@@ -90,8 +90,29 @@ pub struct RawTarget {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Connection")]
 pub struct RawConnection {
-    /// When connections are reused.
-    pub policy: RawPolicy,
+    /// Which version of HTTP is spoken.
+    pub protocol: RawProtocol,
+    /// Which implementation speaks HTTP/1.1.
+    pub engine: RawEngine,
+    /// When connections are opened and reused.
+    pub policy: Located<RawPolicy>,
+    /// Which idle connection is used next.
+    pub reuse: RawReuse,
+    /// Most connections at once; no bound but `max_in_flight` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<Located<u32>>,
+    /// Connections opened before the start.
+    pub prewarm: Located<u32>,
+    /// Age at which a connection takes no further request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Located<Written<Time>>>,
+    /// Most requests at once on one HTTP/2 connection.
+    pub streams_per_connection: Located<u32>,
+    /// When the target's name is looked up: `once`, or again after this time.
+    pub dns: Located<Written<Lookup>>,
+    /// Addresses of this machine that connections are made from, in turn.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_addresses: Vec<Located<String>>,
     /// Longest time to make a connection, TLS included.
     pub connect_timeout: Located<Written<Time>>,
     /// Longest time from the request sent to the response complete.
@@ -112,7 +133,16 @@ pub struct RawConnection {
 impl Default for RawConnection {
     fn default() -> Self {
         Self {
-            policy: RawPolicy::Pool,
+            protocol: RawProtocol::Http1,
+            engine: RawEngine::Lean,
+            policy: RawPolicy::Pool.into(),
+            reuse: RawReuse::Lifo,
+            max_connections: None,
+            prewarm: 0.into(),
+            lifetime: None,
+            streams_per_connection: 100.into(),
+            dns: Written::once().into(),
+            source_addresses: Vec::new(),
             connect_timeout: Written::from_seconds(5.0).into(),
             response_timeout: Written::from_seconds(30.0).into(),
             deadline: None,
@@ -124,7 +154,31 @@ impl Default for RawConnection {
     }
 }
 
-/// When connections are reused.
+/// Which version of HTTP is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Protocol")]
+pub enum RawProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2; without TLS by prior knowledge.
+    Http2,
+    /// Over TLS what the server chooses of the two, else HTTP/1.1.
+    Auto,
+}
+
+/// Which implementation speaks HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Engine")]
+pub enum RawEngine {
+    /// The lean one, made for load.
+    Lean,
+    /// The hyper library: for odd HTTP, and to check the lean one against.
+    Hyper,
+}
+
+/// When connections are opened and reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "Policy")]
@@ -133,6 +187,19 @@ pub enum RawPolicy {
     Pool,
     /// Open one for every request.
     PerRequest,
+    /// Open `max_connections` before the run and keep them; a request waits for its turn.
+    Fixed,
+}
+
+/// Which idle connection is used next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Reuse")]
+pub enum RawReuse {
+    /// The one used last.
+    Lifo,
+    /// The one unused for longest.
+    Fifo,
 }
 
 /// TLS options.
@@ -148,6 +215,12 @@ pub struct RawTls {
     /// Name to ask for and to check, instead of the target's host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<Located<String>>,
+    /// PEM file of the certificate to show, with its chain; needs `key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Located<PathBuf>>,
+    /// PEM file of the certificate's private key; needs `certificate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Located<PathBuf>>,
 }
 
 /// A stretch of a stream with one rate law.

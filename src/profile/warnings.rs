@@ -1,12 +1,14 @@
 //! What a plan may do but probably should not.
 //!
 //! Nothing here stops a run. A warning says that an objective cannot be decided well by the
-//! timeline as it is planned, while there is still time to change it.
+//! timeline as it is planned, or that a setting does nothing, while there is still time to
+//! change it.
 
 use openload_contract::{Bound, Metric, Objective, PhaseRecord, Role};
 
 use crate::plan::{Plan, StreamPlan, TargetAddress};
 
+use super::no_effect::about_connections;
 use super::resolve::{expected_arrivals, length_s};
 
 /// Arrivals that must lie beyond a quantile for it to be claimed.
@@ -29,6 +31,7 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
         };
         found.extend(about);
     }
+    found.extend(about_connections(plan));
     found.sort();
     found.dedup();
     found

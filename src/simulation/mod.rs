@@ -11,8 +11,8 @@ mod transport;
 use openload_contract::{AnalysisSettings, ArrivalKind, PhaseRecord, RateLaw, Role};
 
 use crate::plan::{
-    ConnectionPlan, ConnectionPolicy, Expect, Plan, RequestPlan, ScenarioPlan, StreamPlan,
-    TargetAddress, TlsPlan,
+    ConnectionPlan, ConnectionPolicy, Engine, Expect, Plan, Protocol, RequestPlan, ReuseOrder,
+    ScenarioPlan, StreamPlan, TargetAddress, TlsPlan,
 };
 use crate::target::TargetSpec;
 use crate::template::Template;
@@ -41,7 +41,16 @@ pub(crate) fn plan(seed: u64, phases: Vec<PhaseRecord>) -> Plan {
         embedded: TargetSpec::default(),
         target_pid: None,
         connection: ConnectionPlan {
+            protocol: Protocol::Http1,
+            engine: Engine::Lean,
             policy: ConnectionPolicy::Pool,
+            reuse: ReuseOrder::Lifo,
+            max_connections: None,
+            prewarm: 0,
+            lifetime_ns: None,
+            streams_per_connection: 100,
+            dns_ttl_ns: None,
+            source_addresses: Vec::new(),
             connect_timeout_ns: 5 * SECOND,
             response_timeout_ns: 30 * SECOND,
             deadline_ns: None,

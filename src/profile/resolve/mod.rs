@@ -1,6 +1,7 @@
 //! From what a user wrote to what runs: the border between profile and plan.
 
 mod address;
+mod analysis;
 mod checker;
 mod connection;
 mod embedded;

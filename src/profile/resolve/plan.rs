@@ -39,7 +39,7 @@ impl Checker<'_> {
         self.profile_name(&raw.name);
         let target = self.address(&raw.target.url);
         let embedded = self.embedded(&raw.target.embedded);
-        let connection = self.connection(&raw.connection);
+        let connection = self.connection(&raw.connection, target.as_ref());
         let scenarios = self.scenarios(&raw.scenario);
         let streams = self.streams(raw);
         let objectives = self.objectives(raw);

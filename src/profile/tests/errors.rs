@@ -129,6 +129,36 @@ fn meaning() {
 }
 
 #[test]
+fn connections() {
+    let connection = |lines: &str| added(&format!("[connection]\n{}\n", lines.replace("; ", "\n")));
+    let to = |url: &str, lines: &str| {
+        refused(&format!("{}[connection]\n{lines}\n", MINIMAL.replace("embedded", url)))
+    };
+    snapshot(
+        "connections",
+        &report([
+            connection("protocol = \"h2\"; engine = \"fast\"; reuse = \"filo\""),
+            connection("policy = \"fixed\""),
+            connection("max_connections = 0; streams_per_connection = 0"),
+            connection("max_connections = 5; prewarm = 6"),
+            connection("policy = \"per-request\"; prewarm = 1; lifetime = \"5m\""),
+            connection("lifetime = 5; dns = 30"),
+            connection("dns = \"twice\""),
+            connection("dns = \"0s\""),
+            connection("source_addresses = \"127.0.0.2\""),
+            connection("source_addresses = [\"localhost\", \"0.0.0.0\", \"224.0.0.1\"]"),
+            connection("source_addresses = [\"127.0.0.2\", \"127.0.0.3\", \"127.0.0.2\"]"),
+            connection("source_addresses = [\"::1\"]"),
+            to("http://[::1]:8080", "source_addresses = [\"127.0.0.2\"]"),
+            to("http://10.0.0.1", "source_addresses = [\"fd00::1\"]"),
+            to("unix:/run/app.sock", "source_addresses = [\"127.0.0.2\"]"),
+            connection("tls = { certificate = \"client.pem\" }"),
+            connection("tls = { key = \"client-key.pem\" }"),
+        ]),
+    );
+}
+
+#[test]
 fn scenarios() {
     let request =
         |request: &str| added(&format!("[[scenario]]\nname = \"a\"\nrequest = {request}\n"));

@@ -1,8 +1,10 @@
 //! What the command line changes.
 
+use std::net::IpAddr;
+
 use openload_contract::{Bound, RateLaw};
 
-use crate::plan::{Plan, TargetAddress};
+use crate::plan::{Plan, Protocol, TargetAddress};
 use crate::profile::{Overrides, ProfileError, load, parse};
 use crate::target::Freeze;
 
@@ -19,6 +21,11 @@ fn keys_are_set_by_name_and_by_position() {
         ("phase.surge.rate", "{ from = 1, to = 2 }"),
         ("phase.after.duration", "1m"),
         ("connection.max_in_flight", "10"),
+        ("connection.protocol", "http2"),
+        ("connection.lifetime", "1m"),
+        ("connection.source_addresses", "[\"127.0.0.2\"]"),
+        ("connection.tls.certificate", "client.pem"),
+        ("connection.tls.key", "client-key.pem"),
         ("target.url", "http://127.0.0.1:8080"),
         ("target.embedded.service.mean", "1ms"),
         ("objective.1.max", "30s"),
@@ -30,6 +37,10 @@ fn keys_are_set_by_name_and_by_position() {
     assert_eq!(phases[2].end_ns - phases[2].start_ns, 60_000_000_000);
     assert_eq!(plan.connection.max_in_flight, 10);
     assert!(!plan.connection.max_in_flight_is_default);
+    assert_eq!(plan.connection.protocol, Protocol::Http2);
+    assert_eq!(plan.connection.lifetime_ns, Some(60_000_000_000));
+    assert_eq!(plan.connection.source_addresses, [IpAddr::from([127, 0, 0, 2])]);
+    assert_eq!(plan.connection.tls.key, Some("client-key.pem".into()));
     assert!(matches!(plan.target, TargetAddress::Tcp { port: 8080, .. }));
     assert_eq!(plan.embedded.service_mean_s, 0.001);
     assert_eq!(plan.objectives[1].bound, Bound::Max(30_000.0));

@@ -3,7 +3,9 @@
 use openload_contract::rate::Step;
 use openload_contract::{AnalysisSettings, ArrivalKind, RateLaw};
 
-use crate::plan::{ConnectionPolicy, Expect};
+use crate::plan::{
+    ConnectionPlan, ConnectionPolicy, Engine, Expect, Protocol, ReuseOrder, TlsPlan,
+};
 use crate::profile::{BUILT_IN, Overrides, load, parse};
 use crate::target::{Freeze, ServiceLaw, TargetSpec};
 
@@ -22,6 +24,15 @@ fn a_short_profile_gets_the_defaults() {
     assert_eq!((plan.connection.deadline_ns, plan.connection.max_in_flight), (None, 8_000));
     assert!(plan.connection.max_in_flight_is_default);
     assert!(plan.connection.probe);
+    assert_eq!(plan.connection.protocol, Protocol::Http1);
+    assert_eq!(plan.connection.engine, Engine::Lean);
+    assert_eq!(plan.connection.reuse, ReuseOrder::Lifo);
+    assert_eq!((plan.connection.max_connections, plan.connection.prewarm), (None, 0));
+    assert_eq!((plan.connection.lifetime_ns, plan.connection.dns_ttl_ns), (None, None));
+    assert_eq!(plan.connection.streams_per_connection, 100);
+    assert!(plan.connection.source_addresses.is_empty());
+    assert_eq!(plan.connection.tls, TlsPlan::default());
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
     let [stream] = plan.streams.as_slice() else { panic!("one stream") };
     assert_eq!((stream.name.as_str(), stream.scenarios.as_slice()), ("main", [0].as_slice()));
     assert_eq!(stream.phases[0].arrival, ArrivalKind::Poisson);
@@ -124,6 +135,62 @@ seed = 9
 }
 
 #[test]
+fn every_key_of_connections_is_read() {
+    let lines = r#"
+[connection]
+protocol = "auto"
+engine = "hyper"
+policy = "fixed"
+reuse = "fifo"
+max_connections = 64
+lifetime = "5m"
+streams_per_connection = 10
+dns = "30s"
+source_addresses = ["10.0.0.2", "fd00::2"]
+connect_timeout = "1s"
+response_timeout = "2s"
+deadline = "3s"
+drain_timeout = "4s"
+max_in_flight = 100
+probe = false
+[connection.tls]
+insecure = true
+ca = "ca.pem"
+server_name = "api.example"
+certificate = "client.pem"
+key = "client-key.pem"
+"#;
+    let text = MINIMAL.replace("embedded", "https://a.example");
+    let plan = resolve(&format!("{text}{lines}")).unwrap_or_else(|error| panic!("{error}"));
+    let expected = ConnectionPlan {
+        protocol: Protocol::Auto,
+        engine: Engine::Hyper,
+        policy: ConnectionPolicy::Fixed,
+        reuse: ReuseOrder::Fifo,
+        max_connections: Some(64),
+        prewarm: 0,
+        lifetime_ns: Some(300_000_000_000),
+        streams_per_connection: 10,
+        dns_ttl_ns: Some(30_000_000_000),
+        source_addresses: vec!["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
+        connect_timeout_ns: 1_000_000_000,
+        response_timeout_ns: 2_000_000_000,
+        deadline_ns: Some(3_000_000_000),
+        drain_timeout_ns: 4_000_000_000,
+        max_in_flight: 100,
+        probe: false,
+        tls: TlsPlan {
+            insecure: true,
+            ca: Some("ca.pem".into()),
+            server_name: Some("api.example".to_owned()),
+            certificate: Some("client.pem".into()),
+            key: Some("client-key.pem".into()),
+        },
+    };
+    assert_eq!(plan.connection, expected);
+}
+
+#[test]
 fn a_byte_order_mark_is_accepted() {
     assert!(resolve(&format!("\u{feff}{MINIMAL}")).is_ok());
 }
@@ -183,4 +250,27 @@ quantile = 0.5
 max = 0.1
 "#;
     snapshot("warnings", &with(lines).unwrap().warnings.join("\n"));
+}
+
+#[test]
+fn warnings_say_which_settings_do_nothing() {
+    let warned = |url: &str, lines: &str| {
+        let text = MINIMAL.replace("embedded", url);
+        let plan = resolve(&format!("{text}[connection]\n{lines}\n"));
+        plan.unwrap_or_else(|error| panic!("{error}")).warnings
+    };
+    let (plain, tls) = ("http://a.example", "https://a.example");
+    let found = [
+        warned(plain, "protocol = \"http2\"\nengine = \"hyper\""),
+        warned(plain, "streams_per_connection = 10"),
+        warned(plain, "policy = \"per-request\"\nreuse = \"fifo\""),
+        warned(plain, "policy = \"fixed\"\nmax_connections = 10\nprewarm = 5"),
+        warned(plain, "max_in_flight = 10\nmax_connections = 11"),
+        warned(plain, "max_in_flight = 10\nprewarm = 11"),
+        warned(plain, "tls = { insecure = true }"),
+        warned(tls, "tls = { insecure = true, ca = \"ca.pem\" }"),
+        warned("http://127.0.0.1", "dns = \"30s\""),
+    ];
+    snapshot("warnings_connection", &found.concat().join("\n"));
+    assert!(warned(tls, "dns = \"30s\"\nprotocol = \"auto\"\nengine = \"hyper\"").is_empty());
 }
