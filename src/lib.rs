@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod dispatch;
+pub mod doctor;
 pub mod os;
 pub mod pacer;
 pub mod plan;

@@ -240,6 +240,8 @@ pub struct ConnectionPlan {
     pub drain_timeout_ns: i64,
     /// Most requests in flight at once, over all workers; the rest are dropped.
     pub max_in_flight: u32,
+    /// Whether nobody wrote that bound, so that it may be lowered to what the system allows.
+    pub max_in_flight_is_default: bool,
     /// Whether to try one connection before the run and to refuse to start when it fails.
     pub probe: bool,
     /// TLS options.

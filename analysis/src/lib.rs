@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! run.json ─┐                    ┌─ quantile, groups, seconds, decompose ─┐
-//! samples/ ─┼─ run, load (frame) ┼─ validity (fit, law), warmup           ┼─ objectives ─ verdict
+//! samples/ ─┼─ run, load (frame) ┼─ validity (fit, law, causes), warmup   ┼─ objectives ─ verdict
 //! monitor ──┘                    └─ soak (drift, trend), recovery         ┘   warnings
 //! ```
 //!
@@ -19,6 +19,7 @@
 //!
 //! The crate must not know the generator (clocks, HTTP, schedules) or terminals.
 
+pub mod causes;
 pub mod change_point;
 pub mod decompose;
 pub mod drift;

@@ -169,7 +169,7 @@ fn read_manifest(run_dir: &Path) -> Result<Manifest, Error> {
 fn read_vitals(run_dir: &Path) -> Result<Vec<Vitals>, Error> {
     let path = run_dir.join(monitor::FILE_NAME);
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.lines().filter_map(Vitals::from_line).collect()),
+        Ok(text) => Ok(monitor::read(&text)),
         Err(source) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(source) => Err(Error::Io { path, source }),
     }

@@ -161,7 +161,7 @@ impl Simulated {
             writer.close().unwrap();
         }
         let lines: Vec<String> = self.vitals.iter().map(Vitals::to_line).collect();
-        let text = format!("{}\n{}\n", monitor::HEADER, lines.join("\n"));
+        let text = format!("{}\n{}\n", monitor::header(), lines.join("\n"));
         std::fs::write(run_dir.join(monitor::FILE_NAME), text).unwrap();
     }
 

@@ -262,6 +262,7 @@ fn vital_signs_are_read() {
         rss_bytes: Some(1_000),
         target_rss_bytes: None,
         wall_offset_ns: if second == 9 { -50 * MS } else { 0 },
+        ..Vitals::default()
     };
     run.vitals = (1..=20).map(vitals).collect();
     let Analysis { summary, seconds, .. } = analysed(&run);

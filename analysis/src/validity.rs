@@ -10,19 +10,23 @@
 //! | reconciliation | the rows are not the arrivals of the timeline |
 //! | clock | a clock stepped backwards |
 //! | timeline_law | the intended starts do not follow their own law, p < 10⁻⁴ |
-//! | generator_cpu | never: a warning above 80 % of the cores |
+//! | generator_cpu | never: a warning when a worker's core is 95 % full, or above 80 % of all cores |
 //!
 //! A lane that dispatched nothing for a second while an arrival was due has dispatched that
 //! arrival a second late, and the other way round: the longest gap is the longest lag, and
 //! needs no record of lanes. Drops are no reason: they are answers of infinite length, ranked
 //! with the slowest. Waiting for a connection is the target's or the network's.
+//!
+//! A run that was late also says why ([`causes`](crate::causes)).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use openload_contract::summary::{Check, CheckLevel, Fit, Validity};
+use openload_contract::monitor::Vitals;
+use openload_contract::summary::{Check, CheckLevel, Fit, LateCause, Validity};
 use openload_contract::{AnalysisSettings, Metric, Outcome};
 
 use crate::Error;
+use crate::causes::{FULL_SHARE, LateSecond, Setting, causes};
 use crate::decompose::quantile_of;
 use crate::fit::{rows_of, sent_fit, timeline_law};
 use crate::load::{Columns, second_of};
@@ -45,6 +49,8 @@ const CPU_SECONDS_SHARE: f64 = 0.05;
 /// Lags that are worth a word although the measurement stands.
 const LAG_P99_WARN_NS: i64 = 1_000_000;
 const LAG_P999_WARN_NS: i64 = 10_000_000;
+/// Checks that say the generator was late.
+const LATE_CHECKS: [&str; 4] = ["contribution", "schedule_lag", "dispatch_gap", "sent_rate"];
 /// Seconds that are named at most.
 const LATE_SECONDS_MAX: usize = 20;
 
@@ -71,12 +77,14 @@ pub fn validity(run: &Run) -> Result<Validity, Error> {
         let detail = "one shard alone cannot tell how far the shards' clocks are apart";
         checks.push(check("shard_clocks", CheckLevel::Skipped, detail.to_owned()));
     }
+    let causes = late_causes(run, columns, &checks);
     Ok(Validity {
         valid: checks.iter().all(|check| check.level != CheckLevel::Invalid),
         checks,
         rows: run.samples.len() as u64,
         arrivals: run.manifest.timeline.as_ref().map(|timeline| timeline.arrivals),
         late_seconds: late_seconds(&run.manifest.analysis, columns, &sent_rate),
+        causes,
         fit: Fit { intended_p_value, ..sent_fit(run, columns) },
     })
 }
@@ -320,24 +328,54 @@ fn clock(run: &Run) -> Check {
 fn generator_cpu(run: &Run) -> Check {
     let name = "generator_cpu";
     let cores = f64::from(run.manifest.host.cores);
-    let used: Vec<f64> = vitals::pairs(&run.vitals)
-        .skip(1)
-        .filter_map(|(before, now)| vitals::cpu_cores(&before, &now))
-        .collect();
+    let pairs: Vec<(Vitals, Vitals)> = vitals::pairs(&run.vitals).skip(1).collect();
+    let used: Vec<f64> =
+        pairs.iter().filter_map(|(before, now)| vitals::cpu_cores(before, now)).collect();
+    let busiest: Vec<f64> =
+        pairs.iter().filter_map(|(before, now)| vitals::busiest_worker(before, now)).collect();
     if used.is_empty() || cores <= 0.0 {
         let detail = "the generator's processor time was not recorded";
         return check(name, CheckLevel::Skipped, detail.to_owned());
     }
-    let busy = used.iter().filter(|&&used| used > CPU_SHARE * cores).count();
-    let share = busy as f64 / used.len() as f64;
-    let level = if share > CPU_SECONDS_SHARE { CheckLevel::Warn } else { CheckLevel::Ok };
+    let all_share = share_above(&used, CPU_SHARE * cores);
+    let worker_share = share_above(&busiest, FULL_SHARE);
+    let is_busy = all_share.max(worker_share) > CPU_SECONDS_SHARE;
     let detail = format!(
-        "above {} % of {cores} cores in {:.1} % of the seconds (warning above {} %)",
+        "a worker's core {} % full in {:.1} % of the seconds, gen above {} % of {cores} cores in \
+         {:.1} % (warning above {} %)",
+        percent(FULL_SHARE),
+        100.0 * worker_share,
         percent(CPU_SHARE),
-        100.0 * share,
+        100.0 * all_share,
         percent(CPU_SECONDS_SHARE),
     );
-    check(name, level, detail)
+    check(name, if is_busy { CheckLevel::Warn } else { CheckLevel::Ok }, detail)
+}
+
+/// Share of the values above a limit; 0 when there are none.
+fn share_above(values: &[f64], limit: f64) -> f64 {
+    let above = values.iter().filter(|&&value| value > limit).count();
+    above as f64 / values.len().max(1) as f64
+}
+
+/// Why the generator was late, when one of the checks says that it was.
+fn late_causes(run: &Run, columns: Columns<'_>, checks: &[Check]) -> Vec<LateCause> {
+    let is_bad = |check: &Check| matches!(check.level, CheckLevel::Warn | CheckLevel::Invalid);
+    let is_late = |check: &Check| is_bad(check) && LATE_CHECKS.contains(&check.name.as_str());
+    if !checks.iter().any(is_late) {
+        return Vec::new();
+    }
+    let measured = columns.mask(|kind| kind.is_measured);
+    let mut late: BTreeMap<u64, LateSecond> = BTreeMap::new();
+    for (row, &lag_ns) in columns.lag_ns.iter().enumerate() {
+        if lag_ns > LAG_P99_WARN_NS && measured[columns.code(row)] {
+            let second = late.entry(second_of(columns.intended_ns[row])).or_default();
+            second.arrivals += 1;
+            second.lag_max_ns = second.lag_max_ns.max(lag_ns);
+        }
+    }
+    let setting = Setting { workers: run.manifest.workers, cores: run.manifest.host.cores };
+    causes(&run.vitals, &late, setting)
 }
 
 /// Seconds of intended time in which the generator was late, in order.

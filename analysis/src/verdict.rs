@@ -5,7 +5,9 @@
 //! are missed.
 
 use openload_contract::Verdict;
-use openload_contract::summary::{Check, CheckLevel, Confidence, ObjectiveResult, Validity};
+use openload_contract::summary::{
+    Check, CheckLevel, Confidence, LateCause, ObjectiveResult, Validity,
+};
 
 /// Decides the verdict and its reasons; `measured` is the number of arrivals that count.
 pub fn verdict(
@@ -51,16 +53,29 @@ fn invalid_reasons(validity: &Validity) -> Vec<String> {
     let details: Vec<&str> = late.iter().map(|check| check.detail.as_str()).collect();
     let late = (!late.is_empty()).then(|| {
         format!(
-            "the generator was late{}: {}; lower --rate-scale, add --workers or give it a \
-             quieter machine",
+            "the generator was late{}: {}; {}",
             late_text(&validity.late_seconds),
             details.join("; "),
+            late_remedy(&validity.causes),
         )
     });
     let other = other.iter().filter_map(|check| {
         advice(&check.name).map(|advice| format!("{}; {advice}", check.detail))
     });
     late.into_iter().chain(other).collect()
+}
+
+/// Why it was late and what helps; what helps in general when nothing tells why.
+fn late_remedy(causes: &[LateCause]) -> String {
+    if causes.is_empty() {
+        let advice = "lower --rate-scale, add --workers or give it a quieter machine";
+        return advice.to_owned();
+    }
+    let named = causes.iter().map(|one| {
+        let share = format!("{:.0} % of the late arrivals", 100.0 * one.share);
+        format!("{} ({share}): {}", one.detail, one.advice)
+    });
+    named.collect::<Vec<_>>().join("; ")
 }
 
 /// What to do about a check that is not about lateness.

@@ -17,3 +17,11 @@ pub fn cpu_cores(before: &Vitals, now: &Vitals) -> Option<f64> {
     let used_ns = now.cpu_ns? - before.cpu_ns?;
     (elapsed_ns > 0).then(|| used_ns as f64 / elapsed_ns as f64)
 }
+
+/// Share of the time between two lines that the busiest worker worked, spinning left out;
+/// `None` where it cannot be read.
+pub fn busiest_worker(before: &Vitals, now: &Vitals) -> Option<f64> {
+    let elapsed_ns = now.t_ns - before.t_ns;
+    let busy_ns = now.worker_busy_max_ns.or(now.worker_cpu_max_ns)?;
+    (elapsed_ns > 0).then(|| busy_ns as f64 / elapsed_ns as f64)
+}

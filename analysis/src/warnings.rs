@@ -21,6 +21,11 @@ pub fn warnings(
     let mut warnings = incomplete(run);
     let warned = validity.checks.iter().filter(|check| check.level == CheckLevel::Warn);
     warnings.extend(warned.map(|check| check.detail.clone()));
+    if validity.valid {
+        // The reasons of an invalid run hold them.
+        let causes = validity.causes.iter();
+        warnings.extend(causes.map(|one| format!("late: {}; {}", one.detail, one.advice)));
+    }
     warnings.extend(objectives.iter().filter_map(undecided));
     warnings.extend(drops_without_load(seconds));
     warnings.extend(settling(run, seconds));

@@ -324,6 +324,10 @@ pub struct Validity {
     pub arrivals: Option<u64>,
     /// Seconds (since the run's start) in which the generator was late, at most 20 of them.
     pub late_seconds: Vec<u64>,
+    /// Why it was late, as far as its vital signs tell; the most frequent cause first. Empty
+    /// when it was on time.
+    #[serde(default)]
+    pub causes: Vec<LateCause>,
     /// Distance between the arrivals sent and their law.
     pub fit: Fit,
 }
@@ -337,6 +341,22 @@ pub struct Check {
     pub level: CheckLevel,
     /// Measured value and limit, in words.
     pub detail: String,
+}
+
+/// Why the generator was late.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LateCause {
+    /// Short name: `quota`, `steal`, `memory`, `displaced`, `worker_full`, `writer`, `stopped`
+    /// or `timer`.
+    pub cause: String,
+    /// Late arrivals in the seconds that show this cause.
+    pub late_arrivals: u64,
+    /// Their share of all late arrivals.
+    pub share: f64,
+    /// What was found in the second that shows it best, in words.
+    pub detail: String,
+    /// What helps.
+    pub advice: String,
 }
 
 /// How a check ended.

@@ -15,6 +15,7 @@ Examples:
   gen --profile my.toml --target http://127.0.0.1:8080      a profile of your own, at a real server
   gen --profile soak --time-scale 0.03                      four hours in seven minutes
   gen plan --profile spike                                  what would be sent, and when
+  gen doctor                                                what this host can measure and send
 
 Exit codes: 0 objectives met · 1 could not run · 2 wrong usage or profile · 3 objectives missed ·
 4 result invalid (the generator was too slow) · 130 interrupted";
@@ -40,6 +41,8 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     /// Serve as a target with known timing.
     Target(TargetArgs),
+    /// Measure this host: clock, timers, limits, highest rate on time.
+    Doctor(DoctorArgs),
     /// Print the schema of a file format.
     Schema {
         /// Which format.
@@ -59,6 +62,8 @@ pub enum SchemaKind {
     Profile,
     /// Data dictionary of the sample files.
     Samples,
+    /// Data dictionary of monitor.csv.
+    Monitor,
     /// JSON Schema of summary.json.
     Summary,
 }
@@ -154,6 +159,17 @@ pub struct AnalyzeArgs {
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
     /// Print summary.json to stdout and nothing else.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `gen doctor`.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Look for a few seconds only; nothing is kept for later runs.
+    #[arg(long)]
+    pub quick: bool,
+    /// Print the report as JSON to stdout and nothing else.
     #[arg(long)]
     pub json: bool,
 }

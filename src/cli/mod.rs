@@ -4,6 +4,7 @@ mod analyze;
 mod args;
 mod confirm;
 mod console;
+mod doctor;
 mod plan;
 mod progress;
 mod run;
@@ -26,6 +27,7 @@ pub fn main() -> ExitCode {
         Some(Command::Plan(plan)) => plan::command(&plan),
         Some(Command::Analyze(analyze)) => analyze::command(&analyze),
         Some(Command::Target(target)) => target::command(&target),
+        Some(Command::Doctor(doctor)) => doctor::command(&doctor),
         Some(Command::Schema { what }) => schema::command(what),
         Some(Command::Completions { shell }) => schema::completions(shell),
     };

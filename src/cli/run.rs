@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use openload::dispatch::{FailureKind, StopLevel, StopSignal};
+use openload::doctor::Calibration;
 use openload::os::StopRequests;
 use openload::plan::{Plan, TargetAddress};
 use openload::run::{RunHandle, RunOutcome, RunSettings, start, worker_count};
@@ -13,6 +14,7 @@ use super::analyze;
 use super::args::RunArgs;
 use super::confirm::confirm;
 use super::console::{self, Failure};
+use super::doctor::calibration_path;
 use super::plan::{describe, load};
 use super::progress::ProgressLine;
 
@@ -34,9 +36,10 @@ pub fn command(args: &RunArgs) -> Result<ExitCode, Failure> {
     let is_loud = !args.quiet && !args.json;
     if is_loud {
         console::say(introduce(&plan, &settings));
+        warn_above_calibration(&plan, &settings);
     }
     let handle = start(plan, settings).map_err(|error| Failure::could_not_run(&error))?;
-    if let Some(warning) = handle.warning().filter(|_| is_loud) {
+    for warning in handle.warnings().iter().filter(|_| is_loud) {
         console::say(format!("warning: {warning}"));
     }
     let outcome = watch(handle, args)?;
@@ -64,6 +67,15 @@ fn default_out(name: &str) -> PathBuf {
     let safe = |letter: char| if letter.is_alphanumeric() { letter } else { '-' };
     let name: String = name.chars().map(safe).collect();
     PathBuf::from("results").join(format!("{name}-{now}"))
+}
+
+/// Says when the plan asks for more than this host was measured to send.
+fn warn_above_calibration(plan: &Plan, settings: &RunSettings) {
+    let calibration = calibration_path().and_then(|path| Calibration::load(&path));
+    let peak = plan.peak_rate() / f64::from(settings.shard.count);
+    if let Some(warning) = calibration.and_then(|host| host.warning(peak, settings.workers)) {
+        console::say(format!("warning: {warning}"));
+    }
 }
 
 /// The plan in one line, before anything is sent.

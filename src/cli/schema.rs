@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use openload_contract::{ExitCode, Summary, columns};
+use openload_contract::{ExitCode, Summary, columns, monitor};
 use serde::Serialize;
 
 use super::args::{Args, SchemaKind};
@@ -13,6 +13,7 @@ pub fn command(kind: SchemaKind) -> Result<ExitCode, Failure> {
     match kind {
         SchemaKind::Profile => console::print(pretty(&openload::profile::json_schema())),
         SchemaKind::Samples => console::print(columns::dictionary()),
+        SchemaKind::Monitor => console::print(monitor::dictionary()),
         SchemaKind::Summary => console::print(pretty(&schemars::schema_for!(Summary))),
     }
     Ok(ExitCode::Passed)

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use openload_contract::manifest::HostRecord;
 
+use super::facts::{Disturbances, Machine, NetworkLimits, ThreadUse};
+
 /// A timer with the resolution of the runtime: about a millisecond.
 #[derive(Debug)]
 pub struct PreciseTimer;
@@ -64,6 +66,31 @@ pub fn resident_bytes(_pid: u32) -> Option<u64> {
 
 /// Lets other threads have the processor before this one: not asked for on this platform.
 pub fn yield_to_other_threads() {}
+
+/// Not known on this platform.
+pub fn threads() -> Vec<ThreadUse> {
+    Vec::new()
+}
+
+/// Not known on this platform.
+pub fn open_files() -> Option<u64> {
+    None
+}
+
+/// Not known on this platform.
+pub fn disturbances() -> Disturbances {
+    Disturbances::default()
+}
+
+/// Not known on this platform.
+pub fn network_limits() -> NetworkLimits {
+    NetworkLimits::default()
+}
+
+/// Not known on this platform.
+pub fn machine() -> Machine {
+    Machine::default()
+}
 
 /// Describes this machine.
 pub fn host() -> HostRecord {

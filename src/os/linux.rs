@@ -1,5 +1,7 @@
 //! Linux: timerfd, rlimits, `/proc`.
 
+mod proc;
+
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,6 +16,8 @@ use rustix::time::{
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+pub use proc::{disturbances, machine, network_limits, open_files, threads};
 
 /// A timer that wakes its task to within the kernel's wake-up time (tens of microseconds),
 /// where the runtime's own timer has ticks of a millisecond.

@@ -3,6 +3,7 @@
 //! Linux is the platform that is measured; the others get a plain fallback with the same
 //! interface. No other module asks what system it runs on.
 
+mod facts;
 #[cfg(not(target_os = "linux"))]
 mod fallback;
 #[cfg(target_os = "linux")]
@@ -12,6 +13,8 @@ mod linux;
 mod unix;
 #[cfg(not(unix))]
 mod windows;
+
+pub use facts::{Disturbances, Machine, NetworkLimits, ThreadUse, TimeWaitReuse};
 
 #[cfg(unix)]
 pub use unix::{StopRequests, UnixStream, connect_unix, is_out_of_files};

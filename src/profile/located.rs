@@ -32,6 +32,11 @@ impl<T> Located<T> {
         &mut self.value
     }
 
+    /// Tells whether the value was read and is not a default.
+    pub fn is_written(&self) -> bool {
+        !self.span.is_empty()
+    }
+
     /// Returns the bytes of the source the value was read from.
     pub fn span(&self) -> Range<usize> {
         self.span.clone()

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::limits::LimitError;
 use crate::target::TargetError;
 use crate::transport::{RequestError, SourceError, TlsError};
 
@@ -34,6 +35,9 @@ pub enum RunError {
         /// What the system said, with the address.
         cause: String,
     },
+    /// A limit of the system is too low for what the profile asks for.
+    #[error("{0}\nnothing was sent; gen doctor shows all limits")]
+    Limit(#[from] LimitError),
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),

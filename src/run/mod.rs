@@ -6,13 +6,16 @@
 
 mod directory;
 mod error;
+mod limits;
 mod manifest;
 mod monitor;
 mod route;
 mod session;
 mod settings;
 mod thread;
+mod threads;
 
 pub use error::RunError;
+pub use limits::{LimitError, SystemLimits};
 pub use session::{Progress, RunHandle, RunOutcome, start};
 pub use settings::{RunSettings, worker_count};

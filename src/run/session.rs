@@ -10,9 +10,11 @@ use openload_contract::manifest::TimelineRecord;
 use openload_contract::{Manifest, RunStatus, TimelineDigest};
 use openload_samples::Rotation;
 
-use super::monitor::{Monitor, TargetMemory};
+use super::limits::{self, SystemLimits};
+use super::monitor::{Monitor, TargetMemory, Watched};
 use super::route::Route;
 use super::thread::WorkerThread;
+use super::threads::WORKER;
 use super::{RunError, RunSettings, directory, manifest};
 use crate::clock::Epoch;
 use crate::dispatch::{
@@ -27,9 +29,6 @@ use crate::target::{RunningTarget, Target};
 /// Time between the last preparation and the run's start, in which the threads get ready.
 const HEAD_START: Duration = Duration::from_millis(100);
 
-/// Open files kept back for samples, timers and libraries.
-const FILES_RESERVED: u64 = 200;
-
 /// A run under way.
 pub struct RunHandle {
     run_dir: PathBuf,
@@ -42,7 +41,7 @@ pub struct RunHandle {
     writer: Writer,
     monitor: Monitor,
     target: Option<RunningTarget>,
-    warning: Option<String>,
+    warnings: Vec<String>,
 }
 
 /// Where a run is.
@@ -76,7 +75,8 @@ pub struct RunOutcome {
 /// # Errors
 /// When anything is wrong that can be known before the first request leaves.
 pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunError> {
-    let warning = fit_to_open_files(&mut plan, os::raise_open_files_limit());
+    let share = LaneSet::of_worker(settings.shard, 0, 1).share();
+    let warnings = limits::fit(&mut plan, share, &SystemLimits::raise_and_read())?;
     let (epoch, start_at) = choose_start(settings.start_at);
     let target = start_embedded(&plan, epoch)?;
     let route = Arc::new(Route::new(&plan, target.as_ref()));
@@ -97,44 +97,31 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
     };
     let samples_error = |source| RunError::Samples { run_dir: settings.run_dir.clone(), source };
     let writer = Writer::start(writer_setup, stop.clone()).map_err(samples_error)?;
-    let target_memory = target_memory(target.as_ref(), plan.target_pid);
-    let monitor = Monitor::start(&settings.run_dir, epoch, target_memory)?;
+    let gauges: Vec<Arc<Gauges>> = (0..settings.workers).map(|_| Arc::default()).collect();
+    let watched = Watched {
+        target_memory: target_memory(target.as_ref(), plan.target_pid),
+        gauges: gauges.clone(),
+        backlog: writer.backlog(),
+    };
+    let monitor = Monitor::start(&settings.run_dir, epoch, watched)?;
     let plan = Arc::new(plan);
     let mut handle = RunHandle {
         run_dir: settings.run_dir.clone(),
         manifest,
         epoch,
         stop,
-        gauges: Vec::new(),
+        gauges,
         live: writer.live(),
         workers: Vec::new(),
         writer,
         monitor,
         target,
-        warning,
+        warnings,
     };
     for worker in 0..settings.workers {
         handle.start_worker(worker, &plan, &route, &settings)?;
     }
     Ok(handle)
-}
-
-/// Lowers the bound on requests in flight to what the system's limit of open files allows: a
-/// connection more would cost the writer its files.
-fn fit_to_open_files(plan: &mut Plan, limit: Option<u64>) -> Option<String> {
-    let ends = if plan.target == TargetAddress::Embedded { 2 } else { 1 };
-    let allowed = limit?.saturating_sub(FILES_RESERVED) / ends;
-    let wanted = plan.connection.max_in_flight;
-    let fitting = u32::try_from(allowed.max(1)).unwrap_or(u32::MAX);
-    if wanted <= fitting {
-        return None;
-    }
-    plan.connection.max_in_flight = fitting;
-    Some(format!(
-        "at most {fitting} requests in flight instead of {wanted}: this system allows {} open files \
-         (ulimit -n)",
-        limit?
-    ))
 }
 
 /// The run's start on both clocks.
@@ -187,8 +174,6 @@ impl RunHandle {
         route: &Arc<Route>,
         settings: &RunSettings,
     ) -> Result<(), RunError> {
-        let gauges = Arc::new(Gauges::default());
-        self.gauges.push(Arc::clone(&gauges));
         let work = WorkerThread {
             plan: Arc::clone(plan),
             route: Arc::clone(route),
@@ -198,11 +183,11 @@ impl RunHandle {
             spin_ns: settings.spin_ns(),
             cpu: settings.cpu(worker),
             sink: self.writer.sink(worker),
-            gauges,
+            gauges: Arc::clone(&self.gauges[worker as usize]),
             stop: self.stop.clone(),
         };
         let thread = std::thread::Builder::new()
-            .name(format!("gen-worker-{worker}"))
+            .name(format!("{WORKER}{worker}"))
             .spawn(move || work.run())
             .map_err(RunError::Thread)?;
         self.workers.push(thread);
@@ -215,8 +200,8 @@ impl RunHandle {
     }
 
     /// What the user should know about the start, in words.
-    pub fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The manifest as it was written at the start.
@@ -331,26 +316,5 @@ impl Totals {
         });
         manifest.timeline =
             Some(TimelineRecord { arrivals: self.arrivals, digest: self.digest.to_string() });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use openload_contract::{ArrivalKind, RateLaw};
-
-    use super::fit_to_open_files;
-    use crate::simulation::{phase, plan};
-
-    #[test]
-    fn requests_in_flight_leave_room_for_the_writers_files() {
-        let law = RateLaw::Constant { rate: 1.0 };
-        let mut plan = plan(1, vec![phase("steady", ArrivalKind::Poisson, law, 1)]);
-        plan.connection.max_in_flight = 10_000;
-        assert_eq!(fit_to_open_files(&mut plan, None), None);
-        assert_eq!(fit_to_open_files(&mut plan, Some(1_000_000)), None);
-        let warning = fit_to_open_files(&mut plan, Some(1_024)).unwrap();
-        // The built-in target holds the other end of each connection.
-        assert_eq!(plan.connection.max_in_flight, 412);
-        assert!(warning.contains("1024 open files"), "{warning}");
     }
 }

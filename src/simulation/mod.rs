@@ -56,6 +56,7 @@ pub(crate) fn plan(seed: u64, phases: Vec<PhaseRecord>) -> Plan {
             deadline_ns: None,
             drain_timeout_ns: 60 * SECOND,
             max_in_flight: 100_000,
+            max_in_flight_is_default: true,
             probe: true,
             tls: TlsPlan::default(),
         },

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
 use openload_samples::Chunk;
 
+use super::backlog::Backlog;
 use crate::dispatch::{ChunkSink, StopLevel, StopSignal};
 
 /// Chunks in the channel: a few seconds of rows at high rates.
@@ -36,6 +37,7 @@ pub struct ChannelSink {
     spare: Receiver<Chunk>,
     kept: VecDeque<Chunk>,
     kept_rows: usize,
+    backlog: Backlog,
     stop: StopSignal,
     is_overrun: Arc<AtomicBool>,
 }
@@ -45,14 +47,17 @@ impl ChannelSink {
         worker: u32,
         sender: SyncSender<Handover>,
         spare: Receiver<Chunk>,
+        backlog: Backlog,
         stop: StopSignal,
         is_overrun: Arc<AtomicBool>,
     ) -> Self {
-        Self { worker, sender, spare, kept: VecDeque::new(), kept_rows: 0, stop, is_overrun }
+        let kept = VecDeque::new();
+        Self { worker, sender, spare, kept, kept_rows: 0, backlog, stop, is_overrun }
     }
 
     fn keep(&mut self, chunk: Chunk) {
         self.kept_rows += chunk.len();
+        self.backlog.note_taken(chunk.len());
         self.kept.push_back(chunk);
         if self.kept_rows > SPILL_ROWS_MAX {
             self.is_overrun.store(true, Ordering::Relaxed);
@@ -65,7 +70,10 @@ impl ChannelSink {
             let rows = chunk.len();
             match self.sender.try_send(Handover { worker: self.worker, chunk }) {
                 // The writer is gone after an error, which ends the run by itself.
-                Ok(()) | Err(TrySendError::Disconnected(_)) => self.kept_rows -= rows,
+                Ok(()) | Err(TrySendError::Disconnected(_)) => {
+                    self.kept_rows -= rows;
+                    self.backlog.note_sent(rows);
+                }
                 Err(TrySendError::Full(handover)) => {
                     self.kept.push_front(handover.chunk);
                     return;
@@ -87,6 +95,7 @@ impl Drop for ChannelSink {
     /// The worker has ended, so waiting for the writer delays nothing.
     fn drop(&mut self) {
         for chunk in self.kept.drain(..) {
+            self.backlog.note_sent(chunk.len());
             if self.sender.send(Handover { worker: self.worker, chunk }).is_err() {
                 return;
             }

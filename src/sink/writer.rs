@@ -10,6 +10,7 @@ use std::time::Duration;
 use openload_contract::ShardId;
 use openload_samples::{Chunk, Error, Names, PartWriter, Rotation, worker_dir};
 
+use super::backlog::Backlog;
 use super::channel::{CHANNEL_CHUNKS, ChannelSink, Handover, SPARE_CHUNKS};
 use super::live::Live;
 use crate::clock::Epoch;
@@ -57,6 +58,7 @@ pub struct Writer {
     spares: Vec<Option<Receiver<Chunk>>>,
     thread: JoinHandle<WriterReport>,
     live: Live,
+    backlog: Backlog,
     stop: StopSignal,
     is_overrun: Arc<AtomicBool>,
 }
@@ -68,7 +70,7 @@ impl Writer {
     /// When a folder cannot be made or no thread started.
     pub fn start(setup: WriterSetup, stop: StopSignal) -> Result<Self, Error> {
         let (sender, receiver) = sync_channel(CHANNEL_CHUNKS);
-        let live = Live::new();
+        let (live, backlog) = (Live::new(), Backlog::default());
         let parts = (0..setup.workers).map(|worker| {
             let dir = worker_dir(&setup.run_dir, setup.shard, worker);
             PartWriter::new(&dir, setup.names.clone(), setup.rotation, &setup.notes)
@@ -82,6 +84,7 @@ impl Writer {
             spares: spare_senders,
             epoch: setup.epoch,
             live: live.clone(),
+            backlog: backlog.clone(),
             report: WriterReport { rows: 0, rows_lost: 0, error: None, is_overrun: false },
             stop: stop.clone(),
         };
@@ -93,7 +96,7 @@ impl Writer {
                 state.close()
             })
             .map_err(Error::io(&setup.run_dir))?;
-        Ok(Self { sender, spares, thread, live, stop, is_overrun: Arc::default() })
+        Ok(Self { sender, spares, thread, live, backlog, stop, is_overrun: Arc::default() })
     }
 
     /// The way to this writer for one worker.
@@ -103,12 +106,18 @@ impl Writer {
     pub fn sink(&mut self, worker: u32) -> ChannelSink {
         let (sender, stop) = (self.sender.clone(), self.stop.clone());
         let spare = self.spares[worker as usize].take().expect("one sink a worker");
-        ChannelSink::new(worker, sender, spare, stop, Arc::clone(&self.is_overrun))
+        let (backlog, is_overrun) = (self.backlog.clone(), Arc::clone(&self.is_overrun));
+        ChannelSink::new(worker, sender, spare, backlog, stop, is_overrun)
     }
 
     /// The live figures of the rows.
     pub fn live(&self) -> Live {
         self.live.clone()
+    }
+
+    /// How far this writer is behind.
+    pub fn backlog(&self) -> Backlog {
+        self.backlog.clone()
     }
 
     /// Waits until all sinks are gone and every row is in a closed part.
@@ -130,6 +139,7 @@ struct WriterState {
     spares: Vec<SyncSender<Chunk>>,
     epoch: Epoch,
     live: Live,
+    backlog: Backlog,
     report: WriterReport,
     stop: StopSignal,
 }
@@ -150,6 +160,7 @@ impl WriterState {
         let Handover { worker, mut chunk } = handover;
         self.live.add(&chunk);
         self.record(worker, &chunk);
+        self.backlog.note_written(chunk.len());
         chunk.clear();
         // A worker that has ended or has enough spare chunks does not need this one.
         let _ = self.spares[worker as usize].try_send(chunk);

@@ -92,3 +92,16 @@ fn directories_without_a_run_are_refused() {
         assert!(stderr.contains("run.json"), "{stderr}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bound_the_system_cannot_hold_is_refused_with_the_command_that_raises_it() {
+    let bench = Bench::turn();
+    let profile = steady(100, "poisson", 5, "[connection]\nmax_in_flight = 1000000000\n");
+    let run = bench.run("limits", &profile, &[]);
+    run.expect_exit(1);
+    for text in ["max_in_flight = 1000000000", "open files", "ulimit -n 2000000200"] {
+        assert!(run.stderr.contains(text), "{}", run.stderr);
+    }
+    assert!(!run.dir.exists(), "nothing was started");
+}

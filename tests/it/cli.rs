@@ -81,6 +81,7 @@ fn schemas_and_completions_are_printed() {
     let summary: serde_json::Value = serde_json::from_str(&stdout(&["schema", "summary"])).unwrap();
     assert!(summary["properties"]["verdict"].is_object());
     assert!(stdout(&["schema", "samples"]).contains("| `intended_ns` | i64 |"));
+    assert!(stdout(&["schema", "monitor"]).contains("| `worker_cpu_max_ns` | ns |"));
     assert!(stdout(&["completions", "bash"]).contains("_gen()"));
 }
 
@@ -88,4 +89,5 @@ fn schemas_and_completions_are_printed() {
 fn the_data_dictionary_is_the_one_of_the_code() {
     let page = include_str!("../../results/README.md");
     assert!(page.contains(&openload_contract::columns::dictionary()), "run gen schema samples");
+    assert!(page.contains(&openload_contract::monitor::dictionary()), "run gen schema monitor");
 }

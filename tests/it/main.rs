@@ -10,6 +10,7 @@
 mod bad_input;
 mod cli;
 mod confession;
+mod doctor;
 mod known_answers;
 mod nothing_lost;
 mod one_row;

@@ -75,10 +75,10 @@ impl Bench {
     }
 }
 
-/// The binary under test, with nothing of the caller's terminal.
+/// The binary under test, with nothing of the caller's terminal and no calibration.
 pub fn gen_command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gen"));
-    command.stdin(Stdio::null()).env_remove("NO_COLOR");
+    command.stdin(Stdio::null()).env_remove("NO_COLOR").env("XDG_CACHE_HOME", "/nonexistent");
     command
 }
 

@@ -482,6 +482,7 @@ fn validity(rows: u64) -> Validity {
         rows,
         arrivals: Some(rows),
         late_seconds: vec![],
+        causes: vec![],
         fit: Fit {
             intended_p_value: Some(0.41),
             sent_ks_distance: Some(0.0021),

@@ -67,6 +67,7 @@ impl Checker<'_> {
             deadline_ns: deadline?,
             drain_timeout_ns: drain?,
             max_in_flight: *raw.max_in_flight.get(),
+            max_in_flight_is_default: !raw.max_in_flight.is_written(),
             probe: raw.probe,
             tls,
         })

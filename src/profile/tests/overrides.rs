@@ -36,6 +36,7 @@ fn keys_are_set_by_name_and_by_position() {
     assert_eq!(phases[1].rate, RateLaw::Ramp { from: 1.0, to: 2.0 });
     assert_eq!(phases[2].end_ns - phases[2].start_ns, 60_000_000_000);
     assert_eq!(plan.connection.max_in_flight, 10);
+    assert!(!plan.connection.max_in_flight_is_default);
     assert_eq!(plan.connection.protocol, Protocol::Http2);
     assert_eq!(plan.connection.lifetime_ns, Some(60_000_000_000));
     assert_eq!(plan.connection.source_addresses, [IpAddr::from([127, 0, 0, 2])]);

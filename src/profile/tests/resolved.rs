@@ -22,6 +22,7 @@ fn a_short_profile_gets_the_defaults() {
     assert_eq!(plan.connection.response_timeout_ns, 30_000_000_000);
     assert_eq!(plan.connection.drain_timeout_ns, 10_000_000_000);
     assert_eq!((plan.connection.deadline_ns, plan.connection.max_in_flight), (None, 8_000));
+    assert!(plan.connection.max_in_flight_is_default);
     assert!(plan.connection.probe);
     assert_eq!(plan.connection.protocol, Protocol::Http1);
     assert_eq!(plan.connection.engine, Engine::Lean);
