@@ -112,11 +112,7 @@ pub fn wakeups(count: usize) -> io::Result<Wakeups> {
     })
 }
 
-async fn late<F: Future>(
-    clock: &Pacer,
-    count: usize,
-    wait: impl Fn(i64) -> F,
-) -> Lateness {
+async fn late<F: Future>(clock: &Pacer, count: usize, wait: impl Fn(i64) -> F) -> Lateness {
     let mut late_ns = Vec::with_capacity(count);
     for _ in 0..count {
         let due_ns = clock.now_ns() + STEP_NS;

@@ -11,6 +11,7 @@ mod bad_input;
 mod cli;
 mod confession;
 mod doctor;
+mod every_way;
 mod known_answers;
 mod nothing_lost;
 mod one_row;

@@ -26,7 +26,8 @@ fn a_unix_socket_is_a_target() {
     assert_eq!(target.stats().requests as usize, run.rows().len());
 }
 
-fn tls_config() -> (ServerConfig, String) {
+/// A server's set-up with a certificate of its own for `localhost`, and that certificate.
+pub fn tls_config() -> (ServerConfig, String) {
     tls_config_for(None)
 }
 
