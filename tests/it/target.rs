@@ -86,7 +86,8 @@ fn every_request_of_a_run_is_in_the_recording() {
 
 #[test]
 fn a_recording_that_cannot_be_made_is_refused_at_the_start() {
-    let output = run_gen(&["target", "--listen", "127.0.0.1:0", "--record", "/nowhere/seen.parquet"]);
+    let output =
+        run_gen(&["target", "--listen", "127.0.0.1:0", "--record", "/nowhere/seen.parquet"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("cannot record into /nowhere/seen.parquet"), "{said}");

@@ -189,7 +189,33 @@ fn path_and_query(target: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::path_and_query;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::sync_channel;
+
+    use super::{Arrived, CHUNK_ROWS, Recorder, Tap, path_and_query};
+    use crate::clock::UnixClock;
+
+    #[test]
+    fn a_writer_that_is_too_slow_ends_the_recording_and_delays_nothing() {
+        let (sender, chunks) = sync_channel(2);
+        let is_overrun = Arc::new(AtomicBool::new(false));
+        let tap = Tap { clock: UnixClock::new(), sender, is_overrun: Arc::clone(&is_overrun) };
+        let recorder = Recorder::new(tap);
+        let arrived = Arrived {
+            received_unix_ns: 1,
+            connection: 0,
+            method: "GET",
+            target: "/",
+            body_bytes: 0,
+        };
+        (0..3 * CHUNK_ROWS - 1).for_each(|_| recorder.record(&arrived));
+        assert!(!is_overrun.load(Ordering::Relaxed));
+        (0..2 * CHUNK_ROWS).for_each(|_| recorder.record(&arrived));
+        assert!(is_overrun.load(Ordering::Relaxed));
+        // The channel is closed: the writer ends as soon as it has written what is in it.
+        assert_eq!(chunks.iter().map(|chunk| chunk.rows()).sum::<usize>(), 2 * CHUNK_ROWS);
+    }
 
     #[test]
     fn an_absolute_url_is_cut_to_path_and_query() {
