@@ -17,8 +17,8 @@ use arrow_schema::{ArrowError, SchemaRef};
 use crate::clock::UnixClock;
 
 /// Rows handed over at once. The writer may share the target's core: this many keep it busy for
-/// less than 0.1 ms, and waking it costs little for each.
-pub(super) const CHUNK_ROWS: usize = 512;
+/// some 0.2 ms, and waking it and starting a batch cost little for each.
+pub(super) const CHUNK_ROWS: usize = 1024;
 
 /// Bytes of targets at which a chunk is handed over early, so that long ones do not multiply the
 /// memory.
@@ -28,8 +28,8 @@ const CHUNK_TARGET_BYTES: usize = 64 * 1024;
 const CHUNK_METHODS: usize = 32;
 
 /// Chunks in the channel: more than three seconds at 100,000 requests a second, and at most
-/// 40 MB and the longest request's target.
-pub(super) const CHANNEL_CHUNKS: usize = 640;
+/// 30 MB and the longest request's target.
+pub(super) const CHANNEL_CHUNKS: usize = 320;
 
 /// Where a target puts what it has seen: the near end of a recording.
 #[derive(Debug, Clone)]
