@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SUBSETS = ["ceiling", "cpu", "held", "deviation", "rss", "startup"]
 CONNECTIONS = 64
+PROBE = "busy probe"
 # Seconds after which a process that should have ended is asked, then made, to end.
 GRACE = 20
 # The first second of a punctuality measurement: connections are opened, caches are cold.
@@ -287,7 +288,7 @@ def turns(items, round_number):
 def floor(bench, subset, round_number):
     """The machine without a generator, on the generator's core."""
     figures = bench.instrument("floor", "--seconds", min(bench.args.seconds, 5), core=bench.args.generator_core)
-    bench.write({"subset": subset, "tool": "busy probe", "rate": 10000, "round": round_number, "deviation": figures})
+    bench.write({"subset": subset, "tool": PROBE, "rate": 10000, "round": round_number, "deviation": figures})
 
 
 def say(row):
@@ -427,10 +428,14 @@ def summary(rows):
     text = []
 
     def section(subset, title, *tables):
-        chosen = [row for row in rows if row["subset"] == subset]
+        chosen = [row for row in rows if row["subset"] == subset and row["tool"] != PROBE]
         if not chosen:
             return
         text.append(f"## {title}\n")
+        floors = [row for row in rows if row["subset"] == subset and row["tool"] == PROBE]
+        if floors:
+            taken = spread([100 * row["deviation"]["lost_share"] for row in floors if row["deviation"]])
+            text.append(f"Floor of the machine at the time, µs: {late(floors)}; taken away from a busy probe: {taken} % of the time.\n")
         rates = sorted({row["rate"] for row in chosen if row.get("rate")}) or [None]
         for caption, figure in tables:
             text.append(f"{caption}\n\n{table(chosen, rates, figure).replace('| None |', '| closed |')}")

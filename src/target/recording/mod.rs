@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! target's thread                                 writer thread
-//! Recorder ── Chunk (512 rows), bounded channel ─► FILE.partial ── closed, synced, renamed ─► FILE
+//! Recorder ── Chunk (1024 rows), bounded channel ─► FILE.partial ── closed, synced, renamed ─► FILE
 //! ```
 //!
 //! The target's thread reads the clock once per read and pushes one row per request; it never

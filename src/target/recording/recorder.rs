@@ -17,8 +17,8 @@ use arrow_schema::{ArrowError, SchemaRef};
 use crate::clock::UnixClock;
 
 /// Rows handed over at once. The writer may share the target's core: this many keep it busy for
-/// less than 0.1 ms, and waking it costs little for each.
-pub(super) const CHUNK_ROWS: usize = 512;
+/// some 0.2 ms, and waking it and starting a batch cost little for each.
+pub(super) const CHUNK_ROWS: usize = 1024;
 
 /// Bytes of targets at which a chunk is handed over early, so that long ones do not multiply the
 /// memory.
@@ -28,8 +28,8 @@ const CHUNK_TARGET_BYTES: usize = 64 * 1024;
 const CHUNK_METHODS: usize = 32;
 
 /// Chunks in the channel: more than three seconds at 100,000 requests a second, and at most
-/// 40 MB and the longest request's target.
-pub(super) const CHANNEL_CHUNKS: usize = 640;
+/// 30 MB and the longest request's target.
+pub(super) const CHANNEL_CHUNKS: usize = 320;
 
 /// Where a target puts what it has seen: the near end of a recording.
 #[derive(Debug, Clone)]
@@ -189,7 +189,33 @@ fn path_and_query(target: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::path_and_query;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::sync_channel;
+
+    use super::{Arrived, CHUNK_ROWS, Recorder, Tap, path_and_query};
+    use crate::clock::UnixClock;
+
+    #[test]
+    fn a_writer_that_is_too_slow_ends_the_recording_and_delays_nothing() {
+        let (sender, chunks) = sync_channel(2);
+        let is_overrun = Arc::new(AtomicBool::new(false));
+        let tap = Tap { clock: UnixClock::new(), sender, is_overrun: Arc::clone(&is_overrun) };
+        let recorder = Recorder::new(tap);
+        let arrived = Arrived {
+            received_unix_ns: 1,
+            connection: 0,
+            method: "GET",
+            target: "/",
+            body_bytes: 0,
+        };
+        (0..3 * CHUNK_ROWS - 1).for_each(|_| recorder.record(&arrived));
+        assert!(!is_overrun.load(Ordering::Relaxed));
+        (0..2 * CHUNK_ROWS).for_each(|_| recorder.record(&arrived));
+        assert!(is_overrun.load(Ordering::Relaxed));
+        // The channel is closed: the writer ends as soon as it has written what is in it.
+        assert_eq!(chunks.iter().map(|chunk| chunk.rows()).sum::<usize>(), 2 * CHUNK_ROWS);
+    }
 
     #[test]
     fn an_absolute_url_is_cut_to_path_and_query() {

@@ -133,3 +133,24 @@ impl RecordingFile {
         Ok(rows)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc::sync_channel;
+
+    use super::{RecordingError, RecordingFile};
+    use crate::clock::UnixClock;
+
+    #[test]
+    fn a_recording_that_was_given_up_keeps_its_partial_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seen.parquet");
+        let file = RecordingFile::create(&path, &UnixClock::new()).unwrap();
+        let (_, chunks) = sync_channel(1);
+        let error = file.write(&chunks, &AtomicBool::new(true)).unwrap_err();
+        let RecordingError::Overrun { partial, rows, .. } = &error else { panic!("{error}") };
+        assert_eq!((partial.file_name().unwrap(), *rows), ("seen.parquet.partial".as_ref(), 0));
+        assert!(partial.exists() && !path.exists());
+    }
+}
