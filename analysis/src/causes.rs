@@ -1,22 +1,23 @@
 //! Why the generator was late: what its vital signs say about the seconds in which it was.
 //!
 //! A thread that is late either worked, or wanted to work and could not, or did not want to.
-//! With E the length of a second as it was recorded and L the greatest lag in it (at most E),
-//! the first line that holds names the cause:
+//! With E the length of a second as it was recorded, L the greatest lag in it (at most E) and
+//! H = L/2, at least 5 ms, the first line that holds names the cause:
 //!
 //! | cause | holds when |
 //! |---|---|
-//! | quota | the control group's quota held its threads for ≥ L/2 |
-//! | steal | the machine's host took ≥ L/2 of processor time |
+//! | quota | the control group's quota held its threads for ≥ H |
+//! | steal | the machine's host took ≥ H of processor time |
 //! | memory | ≥ 20 pages came back from a disk |
-//! | displaced | a worker was ready and had no processor for ≥ L/2, or for ≥ E/5 while it worked or waited ≥ 95 % of E |
+//! | displaced | a worker was ready and had no processor for ≥ H, or for ≥ E/5 while it worked or waited ≥ 95 % of E |
 //! | worker_full | a worker worked or waited ≥ 95 % of E |
 //! | writer | rows were kept because the writer took no more |
 //! | stopped | L ≥ 20 ms, and no worker worked or waited for ≥ L/2 of E |
 //! | timer | L < 20 ms, and the same |
 //!
 //! Spinning before an intended start is no work. Halves, because a second holds other things
-//! than its worst delay. A second whose line is missing or empty has no cause: nothing is
+//! than its worst delay; 5 ms, because the short waits of an ordinary second add up to a few.
+//! A second whose line is missing or empty has no cause: nothing is
 //! guessed.
 
 use std::collections::BTreeMap;
@@ -30,6 +31,8 @@ use crate::numeric::{SECOND_NS, ns_to_ms};
 pub const FULL_SHARE: f64 = 0.95;
 /// Share of a full second from which waiting is the cause and not the company of work.
 const DISPLACED_SHARE: f64 = 0.2;
+/// Waits that thousands of ordinary wake-ups a second add up to.
+const ORDINARY_NS: i64 = 5_000_000;
 /// Pages from a disk take from a tenth of a millisecond to ten.
 const FAULTS_MIN: u64 = 20;
 /// Timers of a healthy machine are never this late.
@@ -129,11 +132,11 @@ fn line_of(vitals: &[Vitals], second: u64) -> Option<Line> {
 fn cause_of(line: &Line, late: LateSecond) -> Option<Cause> {
     let Line { vitals, elapsed_ns } = line;
     let half_ns = late.lag_max_ns.min(*elapsed_ns) / 2;
-    let reaches_half = |ns: Option<i64>| ns.is_some_and(|ns| ns >= half_ns);
-    if reaches_half(vitals.throttled_ns) {
+    let explains = |ns: Option<i64>| ns.is_some_and(|ns| ns >= half_ns.max(ORDINARY_NS));
+    if explains(vitals.throttled_ns) {
         return Some(Cause::Quota);
     }
-    if reaches_half(vitals.steal_ns) {
+    if explains(vitals.steal_ns) {
         return Some(Cause::Steal);
     }
     if vitals.major_faults.is_some_and(|pages| pages >= FAULTS_MIN) {
@@ -143,7 +146,7 @@ fn cause_of(line: &Line, late: LateSecond) -> Option<Cause> {
     let wait_ns = vitals.worker_wait_max_ns.unwrap_or(0);
     let share = |ns: i64| ns as f64 / *elapsed_ns as f64;
     let is_full = share(busy_ns + wait_ns) >= FULL_SHARE;
-    if reaches_half(vitals.worker_wait_max_ns) || (is_full && share(wait_ns) >= DISPLACED_SHARE) {
+    if explains(vitals.worker_wait_max_ns) || (is_full && share(wait_ns) >= DISPLACED_SHARE) {
         return Some(Cause::Displaced);
     }
     if is_full {

@@ -69,6 +69,35 @@ fn a_stopped_generator_is_invalid_and_its_seconds_are_named() {
     assert!(summary.reasons[0].contains("--rate-scale"), "{:?}", summary.reasons);
 }
 
+/// The rules are tested beside them; this is the way from the file to the reader.
+#[test]
+fn a_late_run_names_the_cause() {
+    let vitals = |second: i64| Vitals {
+        t_ns: second * 1_000 * MS,
+        cpu_ns: Some(second * 300 * MS),
+        worker_cpu_max_ns: Some(200 * MS),
+        worker_busy_max_ns: Some(150 * MS),
+        worker_wait_max_ns: Some(MS),
+        ..Vitals::default()
+    };
+    let mut run = clean();
+    run.stall_generator(7.8, 0.3);
+    run.vitals = (1..=20).map(vitals).collect();
+    let summary = analysed(&run).summary;
+    assert_eq!(summary.validity.causes[0].cause, "stopped");
+    assert!(summary.reasons[0].contains("SIGSTOP"), "{:?}", summary.reasons);
+    assert_eq!(check_level(&summary, "generator_cpu"), CheckLevel::Ok);
+    // The same with the core full from then on; one of many cores is little of the process.
+    run.manifest.host.cores = 16;
+    run.vitals[7..].iter_mut().for_each(|line| line.worker_busy_max_ns = Some(990 * MS));
+    let summary = analysed(&run).summary;
+    assert_eq!(summary.validity.causes[0].cause, "worker_full");
+    assert!(summary.reasons[0].contains("use --workers 3 or fewer"), "{:?}", summary.reasons);
+    assert_eq!(check_level(&summary, "generator_cpu"), CheckLevel::Warn);
+    // A run that is on time has nothing to explain.
+    assert_eq!(analysed(&clean()).summary.validity.causes, []);
+}
+
 #[test]
 fn a_silent_second_is_invalid_however_long_the_run() {
     let mut run = Simulated::new(&[phase("hold", Role::Steady, 20.0, 2_000.0)], 5 * MS);

@@ -20,8 +20,8 @@ pub fn command(args: &DoctorArgs) -> Result<ExitCode, Failure> {
             console::say(format!("measuring: {step}"));
         }
     });
-    // A quick look is too short to judge later runs by.
-    let kept = if args.quick { None } else { keep(&report) };
+    // A quick look is too short to judge later runs by, and a disturbed machine is another one.
+    let kept = if args.quick || !report.was_quiet() { None } else { keep(&report) };
     if args.json {
         console::print(json(&report));
     } else {
@@ -81,8 +81,14 @@ fn screen(report: &Report, kept: Option<&Path>) -> String {
         (true, true) => "usable",
     };
     let _ = writeln!(text, "{verdict}");
-    if let Some(path) = kept {
-        let _ = writeln!(text, "runs above these rates will be warned about ({})", path.display());
+    match kept {
+        Some(path) => {
+            let _ = writeln!(text, "runs above these rates are warned about ({})", path.display());
+        }
+        None if !report.was_quiet() => {
+            text.push_str("the rates are not kept for later runs: others use this machine\n");
+        }
+        None => {}
     }
     text
 }

@@ -82,6 +82,8 @@ pub struct Capacity {
 pub struct Search {
     /// Rate to begin with, in arrivals per second.
     pub first: f64,
+    /// Lowest rate worth a try when that one is not held.
+    pub bottom: f64,
     /// Rate at which to stop.
     pub top: f64,
     /// How often to close in.
@@ -111,22 +113,20 @@ pub fn capacity(workers: u32, search: Search, scratch: &Path) -> Result<Capacity
 }
 
 /// Doubles the rate until it is not held, then halves the distance (as a ratio) to the last
-/// one that was. A first rate that is not held is divided by four, twice.
+/// one that was. A first rate that is not held is divided by four, down to the bottom.
 fn highest_held<E>(
     search: Search,
     mut is_held: impl FnMut(f64) -> Result<bool, E>,
 ) -> Result<Option<f64>, E> {
-    let mut held = None;
     let mut missed = None;
-    for divisor in [1.0, 4.0, 16.0] {
-        let rate = search.first / divisor;
-        if is_held(rate)? {
-            held = Some(rate);
-            break;
+    let mut held = search.first;
+    while !is_held(held)? {
+        missed = Some(held);
+        held /= 4.0;
+        if held < search.bottom {
+            return Ok(None);
         }
-        missed = Some(rate);
     }
-    let Some(mut held) = held else { return Ok(None) };
     while missed.is_none() && held < search.top {
         let next = (2.0 * held).min(search.top);
         if is_held(next)? { held = next } else { missed = Some(next) }
@@ -189,7 +189,8 @@ mod tests {
     use super::{Search, highest_held};
 
     fn found(limit: f64, refinements: u32) -> (Option<f64>, Vec<f64>) {
-        let search = Search { first: 10_000.0, top: 200_000.0, refinements, length_s: 1.0 };
+        let (bottom, top) = (500.0, 200_000.0);
+        let search = Search { first: 10_000.0, bottom, top, refinements, length_s: 1.0 };
         let mut tried = Vec::new();
         let held = highest_held(search, |rate| {
             tried.push(rate);

@@ -16,6 +16,9 @@ use crate::run::SystemLimits;
 /// Version of the report: `major.minor`; minor versions only add keys.
 const VERSION: &str = "1.0";
 
+/// Share of the time a busy thread may lose before its machine counts as used by others.
+const DISTURBED_SHARE: f64 = 0.05;
+
 /// How much time a look may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
@@ -43,15 +46,25 @@ impl Budget {
     /// From 10,000/s up, which every machine of this decade sends; a single core that sends
     /// 320,000/s has not been seen.
     fn one_worker(self) -> Search {
+        let search = Search {
+            first: 10_000.0,
+            bottom: 500.0,
+            top: 320_000.0,
+            refinements: 3,
+            length_s: 1.0,
+        };
         match self {
-            Self::Full => Search { first: 10_000.0, top: 320_000.0, refinements: 3, length_s: 1.0 },
-            Self::Quick => Search { first: 2_000.0, top: 4_000.0, refinements: 0, length_s: 0.2 },
+            Self::Full => search,
+            Self::Quick => {
+                Search { first: 2_000.0, top: 4_000.0, refinements: 0, length_s: 0.2, ..search }
+            }
         }
     }
 
     /// From what one worker held, up to as much for each of the others.
     fn all_workers(self, one: f64, workers: u32) -> Search {
-        Search { first: one, top: one * f64::from(workers), refinements: 2, ..self.one_worker() }
+        let top = one * f64::from(workers);
+        Search { first: one, bottom: one, top, refinements: 2, ..self.one_worker() }
     }
 }
 
@@ -174,6 +187,12 @@ fn keep<T>(result: Result<T, String>, place: &mut Option<T>) -> Option<String> {
 }
 
 impl Report {
+    /// Tells whether the machine was left alone while it was measured: what a disturbed one
+    /// sends says little about the next run.
+    pub fn was_quiet(&self) -> bool {
+        self.gaps.lost_share <= DISTURBED_SHARE
+    }
+
     pub(super) fn new(clock: ClockFacts, gaps: Gaps, limits: Limits) -> Self {
         let host = os::host();
         Self {

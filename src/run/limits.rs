@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::os::{self, NetworkLimits, TimeWaitReuse};
-use crate::plan::{ConnectionPolicy, Plan, TargetAddress};
+use crate::plan::{ConnectionPolicy, Plan, Protocol, TargetAddress};
 
 /// Open files kept back for samples, timers and libraries.
 const FILES_RESERVED: u64 = 200;
@@ -29,12 +29,14 @@ const BACKLOG_WANTED: u32 = 4_096;
 pub enum LimitError {
     /// Too few open files.
     #[error(
-        "max_in_flight = {asked} needs {needed} open files ({per_connection} for each connection, \
+        "{key} = {asked} needs {needed} open files ({per_connection} for each connection, \
          {FILES_RESERVED} for everything else), and this system allows {limit}; raise the limit \
          with `ulimit -n {needed}` (beyond the hard limit: nofile in /etc/security/limits.conf), \
-         or write max_in_flight = {fitting} or less"
+         or write {key} = {fitting} or less"
     )]
     OpenFiles {
+        /// Key of the profile that bounds the connections.
+        key: &'static str,
         /// The bound as it was written.
         asked: u32,
         /// Files of one connection in this process.
@@ -48,11 +50,13 @@ pub enum LimitError {
     },
     /// Too few local ports.
     #[error(
-        "max_in_flight = {asked} needs {needed} local ports, and this system has {limit} for one \
-         source and target address; widen the range with `sysctl -w \
-         net.ipv4.ip_local_port_range=\"1024 65535\"`, or write max_in_flight = {fitting} or less"
+        "{key} = {asked} needs {needed} local ports, and this system has {limit} for one target \
+         address; widen the range with `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`, \
+         name more source_addresses, or write {key} = {fitting} or less"
     )]
     Ports {
+        /// Key of the profile that bounds the connections.
+        key: &'static str,
         /// The bound as it was written.
         asked: u32,
         /// Ports needed at once.
@@ -78,11 +82,6 @@ impl SystemLimits {
     pub fn raise_and_read() -> Self {
         Self { open_files: os::raise_open_files_limit(), network: os::network_limits() }
     }
-
-    /// Connections to the built-in target for which there are files.
-    pub fn embedded_connections(&self) -> Option<u64> {
-        self.open_files.map(|files| files.saturating_sub(FILES_RESERVED) / 2)
-    }
 }
 
 /// Makes `plan` fit the system; returns what was changed or may go wrong, in words.
@@ -106,14 +105,59 @@ pub(super) fn fit(
     Ok(warnings)
 }
 
-/// Requests in flight in this process at most.
-fn own_share(plan: &Plan, share: f64) -> u64 {
-    (f64::from(plan.connection.max_in_flight) * share).ceil() as u64
+/// What bounds the connections of a run.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    /// Key of the profile.
+    key: &'static str,
+    /// Its value, for the whole run.
+    asked: u32,
+    /// Whether nobody wrote it.
+    is_default: bool,
+    /// Requests in flight that share a connection.
+    per_connection: u32,
+    /// Part of the load that this process sends.
+    share: f64,
 }
 
-/// The bound of the whole run that leaves `allowed` to this process; at least 1.
-fn whole_bound(allowed: u64, share: f64) -> u32 {
-    (allowed as f64 / share).floor().clamp(1.0, f64::from(u32::MAX)) as u32
+impl Bound {
+    fn of(plan: &Plan, share: f64) -> Self {
+        let connection = &plan.connection;
+        let in_flight = Self {
+            key: "max_in_flight",
+            asked: connection.max_in_flight,
+            is_default: connection.max_in_flight_is_default,
+            per_connection: match connection.protocol {
+                Protocol::Http2 => connection.streams_per_connection,
+                // The target may choose HTTP/1.1.
+                Protocol::Http1 | Protocol::Auto => 1,
+            },
+            share,
+        };
+        let Some(most) = connection.max_connections else { return in_flight };
+        let written = Self {
+            key: "max_connections",
+            asked: most,
+            is_default: false,
+            per_connection: 1,
+            share,
+        };
+        let is_kept = connection.policy == ConnectionPolicy::Fixed;
+        let is_less = written.connections() < in_flight.connections();
+        if is_kept || is_less { written } else { in_flight }
+    }
+
+    /// Connections in this process at most.
+    fn connections(&self) -> u64 {
+        let requests = (f64::from(self.asked) * self.share).ceil() as u64;
+        requests.div_ceil(u64::from(self.per_connection.max(1)))
+    }
+
+    /// The greatest value that needs no more than `allowed` connections here; at least 1.
+    fn fitting(&self, allowed: u64) -> u32 {
+        let requests = allowed as f64 * f64::from(self.per_connection) / self.share;
+        requests.floor().clamp(1.0, f64::from(u32::MAX)) as u32
+    }
 }
 
 fn fit_open_files(
@@ -122,15 +166,16 @@ fn fit_open_files(
     limit: Option<u64>,
 ) -> Result<Option<String>, LimitError> {
     let Some(limit) = limit else { return Ok(None) };
+    let bound = Bound::of(plan, share);
     let per_connection = if plan.target == TargetAddress::Embedded { 2 } else { 1 };
-    let needed = own_share(plan, share) * per_connection + FILES_RESERVED;
+    let needed = bound.connections() * per_connection + FILES_RESERVED;
     if needed <= limit {
         return Ok(None);
     }
-    let asked = plan.connection.max_in_flight;
-    let fitting = whole_bound(limit.saturating_sub(FILES_RESERVED) / per_connection, share);
-    if !plan.connection.max_in_flight_is_default {
-        return Err(LimitError::OpenFiles { asked, per_connection, needed, limit, fitting });
+    let Bound { key, asked, is_default, .. } = bound;
+    let fitting = bound.fitting(limit.saturating_sub(FILES_RESERVED) / per_connection);
+    if !is_default {
+        return Err(LimitError::OpenFiles { key, asked, per_connection, needed, limit, fitting });
     }
     plan.connection.max_in_flight = fitting;
     Ok(Some(format!(
@@ -139,19 +184,27 @@ fn fit_open_files(
     )))
 }
 
+/// Local ports for connections to one target address.
+fn all_ports(plan: &Plan, ports: Option<u32>) -> Option<u64> {
+    let sources = plan.connection.source_addresses.len().max(1);
+    Some(u64::from(ports?) * sources as u64)
+}
+
 fn fit_ports(
     plan: &mut Plan,
     share: f64,
     ports: Option<u32>,
 ) -> Result<Option<String>, LimitError> {
-    let Some(limit) = ports.map(u64::from) else { return Ok(None) };
-    let needed = own_share(plan, share);
+    let Some(limit) = all_ports(plan, ports) else { return Ok(None) };
+    let bound = Bound::of(plan, share);
+    let needed = bound.connections();
     if needed <= limit {
         return Ok(None);
     }
-    let (asked, fitting) = (plan.connection.max_in_flight, whole_bound(limit, share));
-    if !plan.connection.max_in_flight_is_default {
-        return Err(LimitError::Ports { asked, needed, limit, fitting });
+    let Bound { key, asked, is_default, .. } = bound;
+    let fitting = bound.fitting(limit);
+    if !is_default {
+        return Err(LimitError::Ports { key, asked, needed, limit, fitting });
     }
     plan.connection.max_in_flight = fitting;
     Ok(Some(format!(
@@ -163,7 +216,7 @@ fn fit_ports(
 /// A connection per request leaves its port unusable for a while, if it is this side that
 /// closes first. Which side does is known only when it happens: a warning.
 fn ports_in_time_wait(plan: &Plan, share: f64, network: &NetworkLimits) -> Option<String> {
-    let ports = network.ports?;
+    let ports = all_ports(plan, network.ports)? as f64;
     let is_reused = match network.reuse {
         TimeWaitReuse::Always => true,
         TimeWaitReuse::Loopback => is_loopback(&plan.target),
@@ -172,8 +225,7 @@ fn ports_in_time_wait(plan: &Plan, share: f64, network: &NetworkLimits) -> Optio
     let hold_s = if is_reused { TIME_WAIT_REUSED_S } else { TIME_WAIT_S };
     let rate = plan.peak_rate() * share;
     let needed = rate * hold_s.min(plan.end_ns() as f64 / 1e9);
-    let runs_out =
-        plan.connection.policy == ConnectionPolicy::PerRequest && needed > f64::from(ports);
+    let runs_out = plan.connection.policy == ConnectionPolicy::PerRequest && needed > ports;
     runs_out.then(|| {
         format!(
             "a connection per request at {rate:.0}/s leaves up to {needed:.0} local ports in \
@@ -181,7 +233,7 @@ fn ports_in_time_wait(plan: &Plan, share: f64, network: &NetworkLimits) -> Optio
              connections will fail when they are used up; `sysctl -w net.ipv4.tcp_tw_reuse=1` and \
              `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"` help, or policy = \"pool\", or \
              a rate below {:.0}/s",
-            f64::from(ports) / hold_s,
+            ports / hold_s,
         )
     })
 }
@@ -200,7 +252,8 @@ fn is_loopback(target: &TargetAddress) -> bool {
 /// and more before it is tried again.
 fn short_backlog(plan: &Plan, share: f64, backlog: Option<u32>) -> Option<String> {
     let backlog = backlog?;
-    let is_short = backlog < BACKLOG_WANTED && u64::from(backlog) < own_share(plan, share);
+    let is_short =
+        backlog < BACKLOG_WANTED && u64::from(backlog) < Bound::of(plan, share).connections();
     (plan.target == TargetAddress::Embedded && is_short).then(|| {
         format!(
             "the built-in target can hold {backlog} connections that wait to be accepted \
@@ -216,7 +269,7 @@ mod tests {
 
     use super::{LimitError, SystemLimits, fit};
     use crate::os::{NetworkLimits, TimeWaitReuse};
-    use crate::plan::{ConnectionPolicy, Plan, TargetAddress};
+    use crate::plan::{ConnectionPolicy, Plan, Protocol, TargetAddress};
     use crate::simulation::{phase, plan};
 
     fn planned(max_in_flight: u32, is_default: bool) -> Plan {
@@ -251,6 +304,7 @@ mod tests {
     fn a_bound_that_was_written_is_refused_with_the_remedy() {
         let error = fit(&mut planned(20_000, false), 1.0, &files(20_000)).unwrap_err();
         let expected = LimitError::OpenFiles {
+            key: "max_in_flight",
             asked: 20_000,
             per_connection: 2,
             needed: 40_200,
@@ -259,6 +313,29 @@ mod tests {
         };
         assert_eq!(error, expected);
         assert!(error.to_string().contains("ulimit -n 40200"), "{error}");
+    }
+
+    #[test]
+    fn connections_count_and_not_requests() {
+        let mut plan = planned(20_000, false);
+        plan.connection.max_connections = Some(100);
+        assert_eq!(fit(&mut plan, 1.0, &files(1_024)).unwrap(), [""; 0]);
+        plan.connection.max_connections = Some(500);
+        let error = fit(&mut plan, 1.0, &files(1_024)).unwrap_err();
+        assert!(error.to_string().starts_with("max_connections = 500 needs 1200 open"), "{error}");
+        assert!(error.to_string().contains("max_connections = 412 or less"), "{error}");
+        // Two hundred connections of a hundred streams.
+        let mut plan = planned(20_000, false);
+        plan.connection.protocol = Protocol::Http2;
+        assert_eq!(fit(&mut plan, 1.0, &files(1_024)).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn each_source_address_has_ports_of_its_own() {
+        let mut plan = planned(50_000, false);
+        plan.connection.source_addresses = vec![[127, 0, 0, 2].into(), [127, 0, 0, 3].into()];
+        let few = ports(28_232, TimeWaitReuse::Never);
+        assert_eq!(fit(&mut plan, 1.0, &few).unwrap(), [""; 0]);
     }
 
     #[test]

@@ -178,6 +178,7 @@ key = "client-key.pem"
         deadline_ns: Some(3_000_000_000),
         drain_timeout_ns: 4_000_000_000,
         max_in_flight: 100,
+        max_in_flight_is_default: false,
         probe: false,
         tls: TlsPlan {
             insecure: true,
