@@ -183,6 +183,27 @@ impl Chunk {
         self.bytes_out.extend_from_slice(&other.bytes_out);
     }
 
+    /// Appends the rows of another chunk, in an order of their positions.
+    pub(crate) fn extend_in_order(&mut self, other: &Self, order: &[u32]) {
+        gather(&mut self.seq, &other.seq, order);
+        gather(&mut self.intended_ns, &other.intended_ns, order);
+        gather(&mut self.lag_ns, &other.lag_ns, order);
+        gather(&mut self.connect_ns, &other.connect_ns, order);
+        gather(&mut self.pool_wait_ns, &other.pool_wait_ns, order);
+        gather(&mut self.sent_ns, &other.sent_ns, order);
+        gather(&mut self.ttfb_ns, &other.ttfb_ns, order);
+        gather(&mut self.response_ns, &other.response_ns, order);
+        gather(&mut self.status, &other.status, order);
+        gather(&mut self.outcome, &other.outcome, order);
+        gather(&mut self.stream, &other.stream, order);
+        gather(&mut self.phase, &other.phase, order);
+        gather(&mut self.scenario, &other.scenario, order);
+        gather(&mut self.request, &other.request, order);
+        gather(&mut self.step, &other.step, order);
+        gather(&mut self.bytes_in, &other.bytes_in, order);
+        gather(&mut self.bytes_out, &other.bytes_out, order);
+    }
+
     /// Removes all rows and keeps the room they took.
     pub fn clear(&mut self) {
         self.seq.clear();
@@ -249,5 +270,14 @@ impl Chunk {
             bytes_in: self.bytes_in[row],
             bytes_out: self.bytes_out[row],
         })
+    }
+}
+
+fn gather<T: Copy + PartialEq>(values: &mut Vec<T>, from: &[T], order: &[u32]) {
+    // Most columns of names and sizes hold one value, whatever the order.
+    if from.iter().all(|&value| value == from[0]) {
+        values.extend_from_slice(from);
+    } else {
+        values.extend(order.iter().map(|&position| from[position as usize]));
     }
 }

@@ -1,9 +1,11 @@
 //! A Parquet file made of encoded pages, row group by row group.
 //!
 //! A row group's columns lie one after another in the file, so its pages wait in memory until
-//! it is full. [`GROUP_ROWS`] keeps that below 2 MiB and one write short.
+//! it is full. [`GROUP_ROWS`] keeps that below 1 MiB and one write short; the memory is used
+//! again for the next group.
 
 use std::fs::File;
+use std::io::{Chain, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
 use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
@@ -25,8 +28,9 @@ use crate::chunk::Names;
 use crate::page::{Dictionaries, NAMES, NUMBERS, Page, Pages};
 use crate::schema::schema;
 
-/// Rows of a row group: what DuckDB and others hand to one thread.
-const GROUP_ROWS: usize = 131_072;
+/// Rows of a row group: few enough to be written in about a millisecond, and enough that what
+/// the footer says about a group is a fiftieth of a byte a row.
+const GROUP_ROWS: usize = 65_536;
 
 /// Writes pages of sample columns as a Parquet file.
 pub struct PageFile {
@@ -43,7 +47,8 @@ struct Column {
     names: Option<(u32, Bytes)>,
     /// Position of the dictionary of numbers.
     number: Option<usize>,
-    pages: TrackedWrite<Vec<u8>>,
+    /// Headers and bodies, one after another.
+    pages: Vec<u8>,
     is_delta: bool,
 }
 
@@ -111,8 +116,11 @@ impl PageFile {
         }
         let mut group = self.file.next_row_group()?;
         for column in &mut self.columns {
-            let (bytes, close) = column.close(rows, numbers)?;
-            group.append_column(&bytes, close)?;
+            let dictionary = column.dictionary_page(numbers)?;
+            let close = column.close(rows, dictionary.len())?;
+            let chunk = ColumnChunk { dictionary: &dictionary, pages: &column.pages };
+            group.append_column(&chunk, close)?;
+            column.pages.clear();
         }
         group.close()?;
         Ok(())
@@ -127,7 +135,7 @@ impl Column {
             descriptor: Arc::clone(descriptor),
             names: names_of.map(|index| plain_texts(names.by_column()[index])),
             number,
-            pages: TrackedWrite::new(Vec::new()),
+            pages: Vec::new(),
             is_delta: false,
         }
     }
@@ -146,20 +154,16 @@ impl Column {
             is_compressed: false,
             statistics: None,
         };
-        let page = CompressedPage::new(page, size);
-        SerializedPageWriter::new(&mut self.pages).write_page(page).map(drop)
+        write_page(page, size, &mut self.pages)
     }
 
-    /// The whole column chunk, its dictionary first, and what the footer says about it.
+    /// What the footer says about the column chunk.
     fn close(
         &mut self,
         rows: usize,
-        numbers: &Dictionaries,
-    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
-        let mut chunk = self.dictionary_page(numbers)?;
-        let dictionary_bytes = chunk.len();
-        let pages = std::mem::replace(&mut self.pages, TrackedWrite::new(Vec::new()));
-        chunk.extend_from_slice(&pages.into_inner()?);
+        dictionary_bytes: usize,
+    ) -> Result<ColumnCloseResult, ParquetError> {
+        let bytes = dictionary_bytes + self.pages.len();
         let mut encodings = vec![Encoding::RLE];
         if dictionary_bytes > 0 {
             encodings.extend([Encoding::PLAIN, Encoding::RLE_DICTIONARY]);
@@ -171,20 +175,19 @@ impl Column {
             .set_encodings(encodings)
             .set_compression(Compression::UNCOMPRESSED)
             .set_num_values(rows as i64)
-            .set_total_compressed_size(chunk.len() as i64)
-            .set_total_uncompressed_size(chunk.len() as i64)
+            .set_total_compressed_size(bytes as i64)
+            .set_total_uncompressed_size(bytes as i64)
             .set_data_page_offset(dictionary_bytes as i64)
             .set_dictionary_page_offset((dictionary_bytes > 0).then_some(0))
             .build()?;
-        let close = ColumnCloseResult {
-            bytes_written: chunk.len() as u64,
+        Ok(ColumnCloseResult {
+            bytes_written: bytes as u64,
             rows_written: rows as u64,
             metadata,
             bloom_filter: None,
             column_index: None,
             offset_index: None,
-        };
-        Ok((chunk.into(), close))
+        })
     }
 
     /// The dictionary page; nothing for a column without one.
@@ -194,14 +197,51 @@ impl Column {
             (None, Some(number)) => plain_numbers(numbers[number].values()),
             (None, None) => None,
         };
-        let mut sink = TrackedWrite::new(Vec::new());
+        let mut bytes = Vec::new();
         if let Some((num_values, buf)) = dictionary {
             let size = buf.len();
             let encoding = Encoding::PLAIN;
             let page = ParquetPage::DictionaryPage { buf, num_values, encoding, is_sorted: false };
-            SerializedPageWriter::new(&mut sink).write_page(CompressedPage::new(page, size))?;
+            write_page(page, size, &mut bytes)?;
         }
-        sink.into_inner()
+        Ok(bytes)
+    }
+}
+
+/// Appends a page and its header.
+fn write_page(page: ParquetPage, size: usize, out: &mut Vec<u8>) -> Result<(), ParquetError> {
+    let mut sink = TrackedWrite::new(std::mem::take(out));
+    SerializedPageWriter::new(&mut sink).write_page(CompressedPage::new(page, size))?;
+    *out = sink.into_inner()?;
+    Ok(())
+}
+
+/// A column chunk in two pieces: its dictionary, then its pages.
+struct ColumnChunk<'a> {
+    dictionary: &'a [u8],
+    pages: &'a [u8],
+}
+
+impl Length for ColumnChunk<'_> {
+    fn len(&self) -> u64 {
+        (self.dictionary.len() + self.pages.len()) as u64
+    }
+}
+
+impl<'a> ChunkReader for ColumnChunk<'a> {
+    type T = Chain<&'a [u8], &'a [u8]>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let start = start as usize;
+        let in_pages = start.saturating_sub(self.dictionary.len());
+        let dictionary = &self.dictionary[start.min(self.dictionary.len())..];
+        Ok(dictionary.chain(&self.pages[in_pages..]))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let mut bytes = Vec::with_capacity(length);
+        self.get_read(start)?.take(length as u64).read_to_end(&mut bytes)?;
+        Ok(bytes.into())
     }
 }
 

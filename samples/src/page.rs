@@ -11,6 +11,7 @@ use bytes::Bytes;
 use parquet::basic::Encoding;
 
 use crate::chunk::{Chunk, NULL_NS, NULL_STATUS, Names};
+use crate::order::Order;
 use crate::{delta, hybrid};
 
 /// Most values in the dictionary of a column of numbers.
@@ -96,20 +97,28 @@ pub(crate) const NUMBERS: [&str; 4] = ["status", "step", "bytes_in", "bytes_out"
 pub(crate) const NAMES: [&str; 5] = ["outcome", "stream", "phase", "scenario", "request"];
 
 /// Turns chunks into pages.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Encoder {
     /// How many names there are, by [`NAMES`].
     name_counts: [usize; NAMES.len()],
     /// Dictionaries by [`NUMBERS`].
     numbers: Dictionaries,
     codes: Vec<u16>,
+    order: Order,
+    sorted: Chunk,
 }
 
 impl Encoder {
     /// Makes the encoder of one part of a run with `names`.
     pub fn new(names: &Names) -> Self {
         let name_counts = names.by_column().map(<[String]>::len);
-        Self { name_counts, numbers: Default::default(), codes: Vec::new() }
+        Self {
+            name_counts,
+            numbers: Default::default(),
+            codes: Vec::new(),
+            order: Order::default(),
+            sorted: Chunk::default(),
+        }
     }
 
     /// The dictionaries that the pages made so far refer to.
@@ -122,6 +131,16 @@ impl Encoder {
     /// # Panics
     /// When a code has no name.
     pub fn encode(&mut self, chunk: &Chunk) -> Pages {
+        self.order.sort(&chunk.response_ns);
+        let mut sorted = std::mem::take(&mut self.sorted);
+        sorted.clear();
+        sorted.extend_in_order(chunk, self.order.positions());
+        let pages = self.encode_in_order(&sorted);
+        self.sorted = sorted;
+        pages
+    }
+
+    fn encode_in_order(&mut self, chunk: &Chunk) -> Pages {
         let [outcomes, streams, phases, scenarios, requests] = self.name_counts;
         let columns = vec![
             times(&chunk.seq),
