@@ -1,17 +1,25 @@
-//! What is done once per request: the next arrival, the text of a request, one row.
+//! What is done once per request: the next arrival, its release, the request, the response, one
+//! row.
 
 use std::hint::black_box;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use openload::clock::{Clock, UnixClock};
+use openload::dispatch::{ChunkSink, Recorder, StopSignal, Worker};
+use openload::pacer::{Pacer, Pacing};
 use openload::plan::{Plan, StreamPlan};
 use openload::profile::{self, Overrides};
 use openload::schedule::{LaneSet, Timeline};
 use openload::sink::Live;
-use openload::transport::Requests;
+use openload::transport::{Connection, Failure, Incoming, Request, Requests, Stamps, Transport};
 use openload_contract::{ArrivalKind, Outcome, ShardId};
 use openload_samples::{
     Chunk, Encoder, JournalWriter, Names, PartWriter, Rotation, Sample, worker_dir,
 };
+use tokio::runtime::{Builder, LocalOptions};
 
 /// Rows of a chunk as a worker hands them over.
 const CHUNK_ROWS: u64 = 4_096;
@@ -60,14 +68,111 @@ fn next_arrival(criterion: &mut Criterion) {
 }
 
 fn render_request(criterion: &mut Criterion) {
-    let requests = Requests::new(&plan("mixed")).expect("a built-in profile can be sent");
-    let mut seq = 0;
-    criterion.bench_function("render request", |bencher| {
+    let mut group = criterion.benchmark_group("encode request");
+    for (name, label) in [("baseline", "fixed"), ("mixed", "filled in")] {
+        let requests = Requests::new(&plan(name)).expect("a built-in profile can be sent");
+        let (mut seq, mut output) = (0, Vec::new());
+        group.bench_function(label, |bencher| {
+            bencher.iter(|| {
+                seq += 1;
+                output.clear();
+                black_box(requests.get(0, seq).encode(&mut output))
+            });
+        });
+    }
+    group.finish();
+}
+
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nserver: nginx\r\ndate: Tue, 24 Nov 2026 12:00:00 GMT\r\n\
+    content-type: text/plain\r\ncontent-length: 16\r\nconnection: keep-alive\r\n\r\n0123456789abcdef";
+
+fn parse_response(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parse response");
+    group.throughput(Throughput::Bytes(RESPONSE.len() as u64));
+    let (mut incoming, stamps) = (Incoming::default(), Stamps::default());
+    group.bench_function("six headers and a body", |bencher| {
         bencher.iter(|| {
-            seq += 1;
-            black_box(requests.render(0, seq))
+            incoming.expect_response(false);
+            incoming.take(black_box(RESPONSE), &stamps).expect("it is well-formed")
         });
     });
+    group.finish();
+}
+
+/// A transport that answers at once and has no sockets.
+struct Nothing<C>(C);
+
+struct NoConnection<C>(C, Rc<Stamps>);
+
+impl<C: Clock> Transport for Nothing<C> {
+    type Connection = NoConnection<C>;
+
+    async fn connect(&self, stamps: Rc<Stamps>) -> Result<NoConnection<C>, Failure> {
+        Ok(NoConnection(self.0.clone(), stamps))
+    }
+}
+
+impl<C: Clock> Connection for NoConnection<C> {
+    async fn exchange(&mut self, _request: Request<'_>) -> Result<(), Failure> {
+        let now_ns = self.0.now_ns();
+        self.1.note_sent(now_ns);
+        self.1.note_received(now_ns);
+        self.1.status.set(Some(200));
+        Ok(())
+    }
+
+    fn poll_closed(&mut self, _context: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn is_reusable(&mut self) -> bool {
+        true
+    }
+}
+
+struct Discard;
+
+impl ChunkSink for Discard {
+    fn take(&mut self, mut chunk: Chunk) -> Chunk {
+        chunk.clear();
+        chunk
+    }
+}
+
+/// Everything between the timeline and the row but the socket: arrivals that are all due,
+/// released in batches to connections that answer at once.
+fn release(criterion: &mut Criterion) {
+    let mut plan = plan("baseline");
+    for phase in plan.streams.iter_mut().flat_map(|stream| &mut stream.phases) {
+        phase.end_ns = phase.end_ns.min(10_000_000_000);
+    }
+    let arrivals = Timeline::new(&plan, LaneSet::ALL).count() as u64;
+    let mut group = criterion.benchmark_group("release");
+    group.throughput(Throughput::Elements(arrivals));
+    group.sample_size(20);
+    group.bench_function("arrival to row, no socket", |bencher| {
+        bencher.iter(|| run_late(&plan));
+    });
+    group.finish();
+}
+
+/// Runs a plan whose every arrival was due long ago.
+fn run_late(plan: &Plan) -> u64 {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .expect("a runtime");
+    let clock = UnixClock::new();
+    let epoch = clock.epoch_at(clock.now_unix_ns() - 20_000_000_000);
+    let remains = runtime.block_on(async {
+        let clock = Pacer::new(epoch, Pacing::Efficient).expect("a timer");
+        let recorder = Recorder::new(Box::new(Discard), Arc::default());
+        let (transport, stop) = (Nothing(clock.clone()), StopSignal::default());
+        let worker = Worker::new(plan, LaneSet::ALL, clock, transport, recorder, stop);
+        worker.expect("a built-in profile can be sent").run().await
+    });
+    drop(runtime);
+    remains.report().arrivals
 }
 
 fn sample(seq: u64) -> Sample {
@@ -143,5 +248,5 @@ fn write(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, next_arrival, render_request, record, write);
+criterion_group!(benches, next_arrival, release, render_request, parse_response, record, write);
 criterion_main!(benches);

@@ -93,6 +93,11 @@ impl UnixClock {
         self.unix_ns + nanos(self.instant.elapsed())
     }
 
+    /// The start that lies at a time of the wall clock.
+    pub fn epoch_at(&self, unix_ns: i64) -> Epoch {
+        Epoch(Epoch(self.instant).instant(unix_ns - self.unix_ns))
+    }
+
     /// By how many ns the distance may be wrong either way.
     pub fn uncertainty_ns(&self) -> i64 {
         self.uncertainty_ns

@@ -96,7 +96,7 @@ impl<C: Clock> Job<C> {
             intended_ns,
             lag_ns: self.dispatched_ns - intended_ns,
             connect_ns: self.connect_ns,
-            pool_wait_ns: self.connect_ns.map(|_| 0),
+            pool_wait_ns: self.connect_ns.map(|_| self.pool_wait_ns),
             sent_ns: since(stamps.and_then(|stamps| stamps.sent_ns.get())),
             ttfb_ns: since(stamps.and_then(|stamps| stamps.first_byte_ns.get())),
             response_ns: end_ns - intended_ns,

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openload_contract::manifest::TimelineRecord;
 use openload_contract::{Manifest, RunStatus, TimelineDigest};
@@ -16,7 +16,7 @@ use super::route::Route;
 use super::thread::WorkerThread;
 use super::threads::WORKER;
 use super::{RunError, RunSettings, directory, manifest};
-use crate::clock::Epoch;
+use crate::clock::{Epoch, UnixClock, nanos};
 use crate::dispatch::{
     FailureKind, Failures, Gauges, RowCodes, StopLevel, StopSignal, WorkerReport,
 };
@@ -126,10 +126,12 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
 
 /// The run's start on both clocks.
 fn choose_start(start_at: Option<SystemTime>) -> (Epoch, SystemTime) {
-    let soonest = SystemTime::now() + HEAD_START;
-    let start_at = start_at.map_or(soonest, |wanted| wanted.max(soonest));
-    let ahead = start_at.duration_since(SystemTime::now()).unwrap_or_default();
-    (Epoch::in_the_future(ahead), start_at)
+    let clock = UnixClock::new();
+    let soonest_ns = clock.now_unix_ns() + nanos(HEAD_START);
+    let wanted_ns = start_at.and_then(|start| start.duration_since(UNIX_EPOCH).ok()).map(nanos);
+    let start_ns = wanted_ns.map_or(soonest_ns, |wanted_ns| wanted_ns.max(soonest_ns));
+    let start_at = UNIX_EPOCH + Duration::from_nanos(start_ns.unsigned_abs());
+    (clock.epoch_at(start_ns), start_at)
 }
 
 fn start_embedded(plan: &Plan, epoch: Epoch) -> Result<Option<RunningTarget>, RunError> {

@@ -40,7 +40,7 @@ pub(crate) use connect::Connector;
 pub use host::Host;
 pub use http1::HyperTransport;
 pub use http2::Http2Transport;
-pub use lean::LeanTransport;
+pub use lean::{BodyError, HeadError, Incoming, IncomingError, LeanTransport, Step};
 pub use request::{Request, RequestError, Requests};
 pub use source::{SourceError, check_sources};
 pub use tls::TlsError;

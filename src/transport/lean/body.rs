@@ -22,7 +22,7 @@ pub(super) enum Framing {
 
 /// What is wrong with a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum BodyError {
+pub enum BodyError {
     /// A chunk does not begin with its length in hexadecimal.
     #[error("a chunk of the response does not begin with its length")]
     ChunkSize,

@@ -30,7 +30,7 @@ pub(super) struct Head {
 
 /// What is wrong with a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum HeadError {
+pub enum HeadError {
     /// It is not HTTP/1.
     #[error("the response is not HTTP/1.1: {0}")]
     Syntax(httparse::Error),

@@ -5,13 +5,15 @@ use std::io;
 use openload_contract::Outcome;
 use thiserror::Error;
 
-use super::body::{BodyError, BodyReader, Framing};
-use super::head::{self, HeadError};
+pub use super::body::BodyError;
+use super::body::{BodyReader, Framing};
+use super::head;
+pub use super::head::HeadError;
 use crate::transport::{Failure, Stamps};
 
 /// Why a response will never be complete.
 #[derive(Debug, Error)]
-pub(super) enum IncomingError {
+pub enum IncomingError {
     /// The socket failed.
     #[error(transparent)]
     Socket(io::Error),
@@ -28,7 +30,7 @@ pub(super) enum IncomingError {
 
 impl IncomingError {
     /// How the row ends.
-    pub fn into_failure(self) -> Failure {
+    pub(super) fn into_failure(self) -> Failure {
         let outcome = match self {
             Self::Socket(_) | Self::Closed(_) => Outcome::Reset,
             Self::Head(_) | Self::Body(_) => Outcome::ProtocolError,
@@ -39,7 +41,7 @@ impl IncomingError {
 
 /// What follows from some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// More bytes are needed.
     More,
     /// The response is complete.
@@ -51,7 +53,7 @@ pub(super) enum Step {
 
 /// A response on its way in.
 #[derive(Debug, Default)]
-pub(super) struct Incoming {
+pub struct Incoming {
     is_head_request: bool,
     part: Part,
     is_kept: bool,
@@ -77,7 +79,7 @@ impl Incoming {
     }
 
     /// Tells whether the whole response has arrived.
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         matches!(self.part, Part::Complete)
     }
 
@@ -142,7 +144,7 @@ impl Incoming {
     ///
     /// # Errors
     /// When the response is not complete by it.
-    pub fn end(&mut self) -> Result<(), IncomingError> {
+    pub(super) fn end(&mut self) -> Result<(), IncomingError> {
         match &self.part {
             Part::Complete => Ok(()),
             Part::Body(reader) if reader.ends_with_connection() => {

@@ -23,7 +23,7 @@ use std::task::{Context, Poll, Waker, ready};
 use openload_contract::Outcome;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::incoming::{Incoming, IncomingError, Step};
+pub use self::incoming::{BodyError, HeadError, Incoming, IncomingError, Step};
 use super::connect::{Connector, Stream};
 use super::{Connection, Failure, Request, Stamps, Transport};
 use crate::clock::Clock;
