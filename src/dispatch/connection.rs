@@ -100,6 +100,9 @@ impl<'a, C: Clock, N: Connection> OpenConnection<'a, C, N> {
     async fn carry_what_comes(&mut self) -> Option<Job<C>> {
         while self.is_kept() {
             let mut job = match self.worker.take_waiting() {
+                // Nothing of the job was sent yet, so a connection that was found closed can be
+                // replaced without sending anything twice.
+                Some(job) if !self.connection.is_reusable() => return Some(job),
                 Some(job) => job,
                 None => match self.wait_idle().await {
                     Some(job) => job,
@@ -110,11 +113,6 @@ impl<'a, C: Clock, N: Connection> OpenConnection<'a, C, N> {
                     }
                 },
             };
-            // Nothing of the job was sent yet, so a connection that was found closed can be
-            // replaced without sending anything twice.
-            if !self.connection.is_reusable() {
-                return Some(job);
-            }
             job.connected(0, &self.stamps);
             if !self.exchange(job).await {
                 return None;
@@ -124,24 +122,27 @@ impl<'a, C: Clock, N: Connection> OpenConnection<'a, C, N> {
     }
 
     /// Tells whether the connection is to carry another exchange.
-    fn is_kept(&mut self) -> bool {
+    fn is_kept(&self) -> bool {
         let limits = &self.worker.limits;
         let has_expired = limits
             .lifetime_ns
             .is_some_and(|lifetime_ns| self.worker.clock.now_ns() - self.opened_ns >= lifetime_ns);
-        limits.policy != ConnectionPolicy::PerRequest
-            && !has_expired
-            && self.connection.is_reusable()
+        limits.policy != ConnectionPolicy::PerRequest && !has_expired
     }
 
-    /// Waits for the next job; `None` when the connection is closed first.
+    /// Waits for the next job; `None` when the connection is closed first. A close is looked
+    /// for before a job is taken: one that has arrived by then costs no request.
     async fn wait_idle(&mut self) -> Option<Job<C>> {
-        self.worker.pool.offer(&self.slot);
+        let mut is_offered = false;
         poll_fn(|context| {
-            if let Poll::Ready(job) = self.slot.poll_next(context) {
-                return Poll::Ready(Some(job));
+            if self.connection.poll_closed(context).is_ready() {
+                return Poll::Ready(None);
             }
-            self.connection.poll_closed(context).map(|()| None)
+            if !is_offered {
+                is_offered = true;
+                self.worker.pool.offer(&self.slot);
+            }
+            self.slot.poll_next(context).map(Some)
         })
         .await
     }

@@ -15,7 +15,7 @@ use super::recorder::{Gauges, Recorder, RowCodes};
 use super::stop::{StopLevel, StopSignal};
 use crate::clock::Clock;
 use crate::plan::{ConnectionPlan, ConnectionPolicy, Expect, Plan, Protocol, ReuseOrder};
-use crate::schedule::{Arrival, LaneSet, Timeline};
+use crate::schedule::{Arrival, LaneSet, Lookahead, Timeline};
 use crate::transport::{Failure, RequestError, Requests, Transport};
 
 /// Arrivals sent in one go when several are due, before I/O gets its turn.
@@ -161,7 +161,7 @@ pub struct WorkerReport {
 pub struct Worker<C: Clock, T: Transport> {
     state: Rc<WorkerState<C>>,
     transport: Rc<T>,
-    timeline: Timeline,
+    timeline: Lookahead<Timeline>,
     stop: StopSignal,
 }
 
@@ -203,7 +203,7 @@ impl<C: Clock, T: Transport> Worker<C, T> {
         Ok(Self {
             state: Rc::new(state),
             transport: Rc::new(transport),
-            timeline: Timeline::new(plan, lanes),
+            timeline: Lookahead::new(Timeline::new(plan, lanes)),
             stop,
         })
     }

@@ -47,7 +47,7 @@ impl Route {
     pub fn check(&self, plan: &Plan) -> Result<Protocol, RunError> {
         Requests::new(plan)?;
         check_sources(&plan.connection.source_addresses)?;
-        let runtime = runtime().map_err(RunError::Thread)?;
+        let runtime = runtime(Pacing::Efficient).map_err(RunError::Thread)?;
         runtime.block_on(self.try_connecting(plan))
     }
 

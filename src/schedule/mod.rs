@@ -10,6 +10,7 @@
 //! Nothing here reads a clock, waits, or learns about responses.
 
 mod lanes;
+mod lookahead;
 mod outline;
 mod phase;
 #[cfg(test)]
@@ -18,5 +19,6 @@ mod timeline;
 mod tournament;
 
 pub use lanes::LaneSet;
+pub use lookahead::Lookahead;
 pub use outline::{Outline, outline};
 pub use timeline::{Arrival, Timeline};

@@ -116,14 +116,14 @@ impl Connection for HyperConnection {
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.poll_driver(context);
-        if self.driver.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        // A request that is still being written keeps the sender from being ready.
+        let is_open = self.driver.is_some() && self.sender.is_ready();
+        if is_open { Poll::Pending } else { Poll::Ready(()) }
     }
 
     fn is_reusable(&mut self) -> bool {
         let mut context = Context::from_waker(std::task::Waker::noop());
-        self.poll_driver(&mut context);
-        // A request that is still being written keeps the sender from being ready.
-        self.driver.is_some() && self.sender.is_ready()
+        self.poll_closed(&mut context).is_pending()
     }
 }
 

@@ -65,7 +65,8 @@ pub trait Connection: 'static {
     /// whose exchange was dropped must not be used again.
     fn exchange(&mut self, request: Request<'_>) -> impl Future<Output = Result<(), Failure>>;
 
-    /// Completes, while idle, when the other side closes.
+    /// Completes, while idle, when another exchange may not begin: the other side has closed,
+    /// or the last response was the last.
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
     /// Tells whether another exchange may begin; looks for a close that has already arrived.

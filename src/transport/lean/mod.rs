@@ -174,6 +174,9 @@ impl<C: Clock + Unpin> Connection for LeanConnection<C> {
     }
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.is_open {
+            return Poll::Ready(());
+        }
         let mut byte = [0];
         let mut unread = ReadBuf::new(&mut byte);
         // Bytes that answer no request make the next response doubtful: as good as closed.
@@ -182,9 +185,6 @@ impl<C: Clock + Unpin> Connection for LeanConnection<C> {
     }
 
     fn is_reusable(&mut self) -> bool {
-        self.is_open && {
-            let mut context = Context::from_waker(Waker::noop());
-            self.poll_closed(&mut context).is_pending()
-        }
+        self.poll_closed(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
