@@ -179,6 +179,8 @@ fn manifest(length_ns: i64, end_ns: i64, timeline: TimelineRecord) -> Manifest {
         shard: ShardId::default(),
         max_in_flight: 10_000,
         pacing: "precise".to_owned(),
+        spin_ns: Some(50_000),
+        cpus: Vec::new(),
         host: HostRecord { cores: WORKERS, ..HostRecord::default() },
         timeline: Some(timeline),
     }

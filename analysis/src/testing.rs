@@ -312,6 +312,8 @@ fn manifest(phases: &[PhasePlan]) -> Manifest {
         shard: ShardId::default(),
         max_in_flight: 10_000,
         pacing: "precise".to_owned(),
+        spin_ns: Some(50_000),
+        cpus: Vec::new(),
         host: HostRecord { cores: 2, ..HostRecord::default() },
         timeline: None,
     }

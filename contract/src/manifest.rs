@@ -188,6 +188,13 @@ pub struct Manifest {
     pub max_in_flight: u64,
     /// How the workers wait: `precise`, `efficient` or `busy`.
     pub pacing: String,
+    /// Longest time a worker spins before an intended start, in ns; 0 when it only sleeps,
+    /// absent when it never sleeps or the writer of the file did not say.
+    #[serde(default)]
+    pub spin_ns: Option<i64>,
+    /// Processors the workers were kept on; empty when that was left to the system.
+    #[serde(default)]
+    pub cpus: Vec<u32>,
     /// Machine of the run.
     pub host: HostRecord,
     /// What was dispatched; absent until the run ends.

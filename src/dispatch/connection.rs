@@ -37,9 +37,14 @@ pub(super) async fn carry<C: Clock, T: Transport>(
     worker.pool.release();
 }
 
-/// Opens a connection before anything is to be sent, and keeps it like any other. The pool
-/// counts it as open already.
-pub(super) async fn warm_up<C: Clock, T: Transport>(worker: Rc<WorkerState<C>>, transport: Rc<T>) {
+/// Opens a connection at `start_ns`, before anything is to be sent, and keeps it like any
+/// other. The pool counts it as open already.
+pub(super) async fn warm_up<C: Clock, T: Transport>(
+    worker: Rc<WorkerState<C>>,
+    transport: Rc<T>,
+    start_ns: i64,
+) {
+    worker.clock.sleep_until(start_ns).await;
     let attempt = OpenConnection::open(&worker, &*transport, worker.clock.now_ns()).await;
     // A connection that cannot be made now is tried again by the arrival that needs it.
     let next = match attempt {

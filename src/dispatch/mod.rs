@@ -24,4 +24,5 @@ mod worker;
 pub use failures::{FailureKind, Failures};
 pub use recorder::{ChunkSink, Gauges, Recorder, RowCodes};
 pub use stop::{StopLevel, StopSignal};
+pub(crate) use worker::PREWARM_STEP_NS;
 pub use worker::{Limits, Worker, WorkerRemains, WorkerReport};

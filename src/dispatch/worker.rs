@@ -27,6 +27,10 @@ const STOP_CHECK_NS: i64 = 50_000_000;
 /// Rows are handed to the writer at least this often.
 const FLUSH_NS: i64 = 250_000_000;
 
+/// Time between the openings of two connections before the run. A run starts so much later for
+/// each of them, and as much again for the handshake.
+pub(crate) const PREWARM_STEP_NS: i64 = 250_000;
+
 /// How often arrivals in line for a connection are looked at.
 const EXPIRY_CHECK_NS: i64 = 5_000_000;
 
@@ -236,12 +240,16 @@ impl<C: Clock, T: Transport> Worker<C, T> {
         WorkerRemains { state, is_interrupted }
     }
 
-    /// Opens the connections that are to be there before the first arrival.
+    /// Opens the connections that are to be there before the first arrival, one after another:
+    /// a target's backlog is not made for all of them at once.
     fn warm_up(&self) {
         let state = &self.state;
+        let mut start_ns = state.clock.now_ns();
         for _ in 0..state.limits.prewarm {
             if state.pool.reserve() {
-                state.clock.spawn(warm_up(Rc::clone(state), Rc::clone(&self.transport)));
+                let (worker, transport) = (Rc::clone(state), Rc::clone(&self.transport));
+                state.clock.spawn(warm_up(worker, transport, start_ns));
+                start_ns += PREWARM_STEP_NS;
             }
         }
     }

@@ -35,6 +35,8 @@ pub(super) fn describe(plan: &Plan, settings: &RunSettings, start: SystemTime) -
         shard: settings.shard,
         max_in_flight: plan.connection.max_in_flight.into(),
         pacing: settings.pacing.name().to_owned(),
+        spin_ns: Some(settings.spin_ns()).filter(|&spin_ns| spin_ns != i64::MAX),
+        cpus: settings.cpus.clone(),
         host: os::host(),
         timeline: None,
     }

@@ -18,7 +18,7 @@ use super::threads::WORKER;
 use super::{RunError, RunSettings, directory, manifest};
 use crate::clock::{Epoch, UnixClock, nanos};
 use crate::dispatch::{
-    FailureKind, Failures, Gauges, RowCodes, StopLevel, StopSignal, WorkerReport,
+    FailureKind, Failures, Gauges, PREWARM_STEP_NS, RowCodes, StopLevel, StopSignal, WorkerReport,
 };
 use crate::os;
 use crate::plan::{Plan, TargetAddress};
@@ -77,7 +77,8 @@ pub struct RunOutcome {
 pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunError> {
     let share = LaneSet::of_worker(settings.shard, 0, 1).share();
     let warnings = limits::fit(&mut plan, share, &SystemLimits::raise_and_read())?;
-    let (epoch, start_at) = choose_start(settings.start_at);
+    settings.leave_worker_cpus();
+    let (epoch, start_at) = choose_start(settings.start_at, plan.connection.prewarm);
     let target = start_embedded(&plan, epoch)?;
     let route = Arc::new(Route::new(&plan, target.as_ref()));
     plan.connection.protocol = route.check(&plan)?;
@@ -125,9 +126,10 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
 }
 
 /// The run's start on both clocks.
-fn choose_start(start_at: Option<SystemTime>) -> (Epoch, SystemTime) {
+fn choose_start(start_at: Option<SystemTime>, prewarm: u32) -> (Epoch, SystemTime) {
     let clock = UnixClock::new();
-    let soonest_ns = clock.now_unix_ns() + nanos(HEAD_START);
+    let head_start_ns = nanos(HEAD_START) + 2 * PREWARM_STEP_NS * i64::from(prewarm);
+    let soonest_ns = clock.now_unix_ns() + head_start_ns;
     let wanted_ns = start_at.and_then(|start| start.duration_since(UNIX_EPOCH).ok()).map(nanos);
     let start_ns = wanted_ns.map_or(soonest_ns, |wanted_ns| wanted_ns.max(soonest_ns));
     let start_at = UNIX_EPOCH + Duration::from_nanos(start_ns.unsigned_abs());

@@ -35,6 +35,17 @@ impl RunSettings {
         self.pacing.spin_ns(self.workers, os::cores())
     }
 
+    /// Moves the calling thread, and those it starts from now on, off the processors of the
+    /// workers, as far as there are others.
+    pub(super) fn leave_worker_cpus(&self) {
+        let mut others = os::thread_cpus();
+        others.retain(|cpu| !self.cpus.contains(cpu));
+        if !self.cpus.is_empty() && !others.is_empty() {
+            // Where it is refused, the threads share what they have.
+            let _ = os::pin_thread(&others);
+        }
+    }
+
     /// Processor that a worker is to stay on, if any.
     pub(super) fn cpu(&self, worker: u32) -> Option<u32> {
         let index = worker as usize % self.cpus.len().max(1);

@@ -56,6 +56,7 @@ mod tests {
             assert_eq!(ahead.peek(), Some(&expected));
             assert_eq!(ahead.next(), Some(expected));
         }
-        assert_eq!((ahead.peek(), ahead.next()), (None, None));
+        assert_eq!(ahead.peek(), None);
+        assert_eq!(ahead.next(), None);
     }
 }

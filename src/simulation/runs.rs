@@ -12,7 +12,7 @@ use super::transport::{Behaviour, SimulatedTransport};
 use super::{SECOND, constant_plan, phase, plan};
 use crate::clock::Clock;
 use crate::dispatch::{ChunkSink, Gauges, Recorder, StopLevel, StopSignal, Worker, WorkerReport};
-use crate::plan::Plan;
+use crate::plan::{ConnectionPlan, ConnectionPolicy, Plan, ReuseOrder};
 use crate::schedule::{LaneSet, Timeline, outline};
 use crate::target::{Freeze, ServiceLaw, TargetSpec};
 
@@ -21,6 +21,8 @@ struct Row {
     seq: u64,
     intended_ns: i64,
     lag_ns: i64,
+    connect_ns: Option<i64>,
+    pool_wait_ns: Option<i64>,
     response_ns: i64,
     outcome: Outcome,
 }
@@ -37,6 +39,9 @@ impl ChunkSink for Collect {
 struct Finished {
     rows: Vec<Row>,
     reports: Vec<WorkerReport>,
+    /// Connections the target has seen, and those among them that carried a request.
+    connections: u64,
+    used: u64,
 }
 
 impl Finished {
@@ -62,6 +67,7 @@ impl Finished {
 fn run(plan: &Plan, workers: u32, behaviour: Behaviour, stop_at_ns: Option<i64>) -> Finished {
     let clock = SimulatedClock::default();
     let target = SimulatedTransport::new(clock.clone(), &plan.embedded, behaviour);
+    let counts = target.clone();
     let chunks = Rc::new(RefCell::new(Vec::new()));
     let stop = StopSignal::default();
     if let Some(stop_at_ns) = stop_at_ns {
@@ -91,7 +97,8 @@ fn run(plan: &Plan, workers: u32, behaviour: Behaviour, stop_at_ns: Option<i64>)
         }
     });
     let reports = done.take().into_iter().map(|remains| remains.report()).collect();
-    Finished { rows: rows(&chunks.take()), reports }
+    let (connections, used) = counts.connections();
+    Finished { rows: rows(&chunks.take()), reports, connections, used }
 }
 
 fn rows(chunks: &[Chunk]) -> Vec<Row> {
@@ -101,6 +108,8 @@ fn rows(chunks: &[Chunk]) -> Vec<Row> {
             seq: sample.seq,
             intended_ns: sample.intended_ns,
             lag_ns: sample.lag_ns,
+            connect_ns: sample.connect_ns,
+            pool_wait_ns: sample.pool_wait_ns,
             response_ns: sample.response_ns,
             outcome: sample.outcome,
         })
@@ -295,4 +304,75 @@ fn gauges_follow_the_rows() {
     let remains = clock.block_on(worker.unwrap().run());
     assert_eq!((gauges.dispatched(), gauges.finished()), (100, 100));
     assert!(!remains.report().is_interrupted);
+}
+
+/// A target of one server with a service of 10 ms, behind a bounded pool.
+fn bounded(rate: f64, length_s: i64, max_connections: u32) -> Plan {
+    let mut plan = constant_plan(rate, length_s);
+    plan.embedded = one_server(ServiceLaw::Deterministic, 0.01);
+    plan.connection.max_connections = Some(max_connections);
+    plan
+}
+
+/// Who waits in line for a connection waits as long as it would have in the target, in order.
+#[test]
+fn a_bounded_pool_lets_arrivals_wait_in_line_and_says_so() {
+    let mut free = bounded(50.0, 10, 1_000);
+    free.embedded.freezes = vec![Freeze { at_s: 2.0, for_s: 2.0 }];
+    let tight = Plan {
+        connection: ConnectionPlan { max_connections: Some(2), ..free.connection.clone() },
+        ..free.clone()
+    };
+    let (free, tight) =
+        (run(&free, 1, Behaviour::Answer, None), run(&tight, 1, Behaviour::Answer, None));
+    let times = |rows: &[Row]| -> Vec<i64> { rows.iter().map(|row| row.response_ns).collect() };
+    assert_eq!(times(&free.rows), times(&tight.rows));
+    assert!(free.rows.iter().all(|row| row.pool_wait_ns == Some(0)));
+    let waited = tight.rows.iter().filter(|row| row.pool_wait_ns > Some(0)).count();
+    // 2 s of 50/s stand still, and what came meanwhile is worked off at 100/s against 50/s.
+    assert!((190..=200).contains(&waited), "{waited}");
+    assert!(tight.rows.iter().all(|row| row.lag_ns == 0 && row.connect_ns >= row.pool_wait_ns));
+}
+
+#[test]
+fn a_deadline_passes_in_line_as_well() {
+    let mut plan = bounded(100.0, 10, 1);
+    plan.connection.deadline_ns = Some(SECOND / 2);
+    plan.embedded.freezes = vec![Freeze { at_s: 2.0, for_s: 3.0 }];
+    let result = run(&plan, 1, Behaviour::Answer, None);
+    assert_eq!(result.rows.len(), 1000);
+    let timeouts = result.rows.iter().filter(|row| row.outcome == Outcome::Timeout);
+    assert!(timeouts.clone().count() >= 249);
+    // Some had a connection by then and some had none: who waits is looked at every 5 ms.
+    let limits = SECOND / 2..=SECOND / 2 + 5_000_000;
+    timeouts.for_each(|row| assert!(limits.contains(&row.response_ns), "{row:?}"));
+}
+
+#[test]
+fn connections_are_opened_before_the_run_kept_and_replaced_when_old() {
+    for (policy, prewarm, lifetime_ns, expected) in [
+        (ConnectionPolicy::Pool, 0, None, 1),
+        (ConnectionPolicy::Pool, 5, None, 5),
+        (ConnectionPolicy::Fixed, 8, None, 8),
+        (ConnectionPolicy::PerRequest, 0, None, 500),
+        // One a second for 10 s, and one that is open when it ends.
+        (ConnectionPolicy::Pool, 0, Some(SECOND), 10),
+    ] {
+        let mut plan = bounded(50.0, 10, if prewarm > 0 { prewarm } else { 8 });
+        (plan.connection.policy, plan.connection.prewarm) = (policy, prewarm);
+        plan.connection.lifetime_ns = lifetime_ns;
+        let result = run(&plan, 1, Behaviour::Answer, None);
+        assert_eq!(result.connections, expected, "{policy:?} {prewarm} {lifetime_ns:?}");
+        assert_eq!(result.count(Outcome::Ok), 500);
+    }
+}
+
+#[test]
+fn idle_connections_are_used_in_the_order_of_the_profile() {
+    for (reuse, expected) in [(ReuseOrder::Lifo, 1), (ReuseOrder::Fifo, 4)] {
+        let mut plan = bounded(20.0, 10, 4);
+        (plan.connection.prewarm, plan.connection.reuse) = (4, reuse);
+        let result = run(&plan, 1, Behaviour::Answer, None);
+        assert_eq!(result.used, expected, "{reuse:?}");
+    }
 }

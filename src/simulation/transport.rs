@@ -1,6 +1,6 @@
 //! A transport without sockets: the queueing model answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -31,12 +31,19 @@ pub struct SimulatedTransport {
     clock: SimulatedClock,
     model: Rc<RefCell<QueueModel>>,
     behaviour: Behaviour,
+    connections: Rc<Cell<u64>>,
+    used: Rc<Cell<u64>>,
 }
 
 impl SimulatedTransport {
+    /// Connections made so far, and those among them that carried a request.
+    pub fn connections(&self) -> (u64, u64) {
+        (self.connections.get(), self.used.get())
+    }
+
     pub fn new(clock: SimulatedClock, spec: &TargetSpec, behaviour: Behaviour) -> Self {
         let model = Rc::new(RefCell::new(QueueModel::new(spec).unwrap()));
-        Self { clock, model, behaviour }
+        Self { clock, model, behaviour, connections: Rc::default(), used: Rc::default() }
     }
 }
 
@@ -48,18 +55,23 @@ impl Transport for SimulatedTransport {
             let cause = "connection refused".to_owned();
             return Err(Failure { outcome: Outcome::ConnectError, cause });
         }
-        Ok(SimulatedConnection { transport: self.clone(), stamps })
+        self.connections.set(self.connections.get() + 1);
+        Ok(SimulatedConnection { transport: self.clone(), stamps, is_used: false })
     }
 }
 
 pub struct SimulatedConnection {
     transport: SimulatedTransport,
     stamps: Rc<Stamps>,
+    is_used: bool,
 }
 
 impl Connection for SimulatedConnection {
     async fn exchange(&mut self, _request: Request<'_>) -> Result<(), Failure> {
-        let SimulatedTransport { clock, model, behaviour } = &self.transport;
+        let SimulatedTransport { clock, model, behaviour, used, .. } = &self.transport;
+        if !std::mem::replace(&mut self.is_used, true) {
+            used.set(used.get() + 1);
+        }
         self.stamps.sent_ns.set(Some(clock.now_ns()));
         if *behaviour == Behaviour::Silence {
             pending::<()>().await;

@@ -572,6 +572,8 @@ fn manifest(summary: &Summary) -> Manifest {
         shard: ShardId::default(),
         max_in_flight: 4_096,
         pacing: "precise".to_owned(),
+        spin_ns: Some(50_000),
+        cpus: Vec::new(),
         host: HostRecord {
             name: "bench-1".to_owned(),
             os: "Linux 6.12".to_owned(),
