@@ -29,6 +29,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SUBSETS = ["ceiling", "cpu", "held", "deviation", "rss", "startup"]
 CONNECTIONS = 64
+# Greatest rate at which the recording target never sleeps.
+BUSY_RATE_MAX = 10_000
 PROBE = "busy probe"
 # Seconds after which a process that should have ended is asked, then made, to end.
 GRACE = 20
@@ -86,6 +88,7 @@ def gen_profile(bench, url, arrival, rate, seconds):
     profile = bench.scratch / "profile.toml"
     profile.write_text(
         f'name = "peers"\nseed = 1\n[target]\nurl = "{url.rstrip("/")}"\n'
+        f'[connection]\nmax_connections = {CONNECTIONS}\n'
         f'[[phase]]\nname = "steady"\nduration = "{seconds}s"\nrate = {rate}\narrival = "{arrival}"\n'
         '[[scenario]]\nname = "get"\nrequest = { method = "GET", path = "/{{seq()}}" }\n')
     return profile
@@ -96,6 +99,9 @@ def gen_command(tool, bench, url, rate, seconds, out):
     profile = gen_profile(bench, url, arrival, rate, seconds)
     command = [tool.binary, "--profile", str(profile), "--out", str(out), "--pacing", pacing, "--workers", "1",
                "--live", "none", "--no-analysis", "--yes"]
+    if pacing == "precise":
+        # It spins only where a processor is left for others, so its worker alone is pinned.
+        command += ["--cpus", str(bench.args.generator_core)]
     for setting in bench.args.gen_set:
         command += ["--set", setting]
     return command
@@ -156,11 +162,13 @@ def memory_kib(pid):
 class Target:
     """`gen target --instant` on its core, recording or not."""
 
-    def __init__(self, bench, record):
+    def __init__(self, bench, record, busy=False):
         self.recording = bench.scratch / "seen.parquet" if record else None
         command = [bench.args.gen, "target", "--instant", "--listen", "127.0.0.1:0", "--body-bytes", "64"]
         if record:
             command += ["--record", self.recording]
+        if busy:
+            command += ["--busy"]
         self.process = subprocess.Popen(pinned(bench.args.target_core, command), stderr=subprocess.PIPE, text=True,
                                         preexec_fn=bench.prepare)
         line = self.process.stderr.readline()
@@ -212,7 +220,10 @@ class Bench:
 
     def measure(self, subset, tool, rate, seconds, round_number, record=True, connections=CONNECTIONS):
         """Runs one tool once on a target of its own and writes one row."""
-        target, out = Target(self, record), self.scratch / "run"
+        # Where microseconds count, the target must not sleep through them. At high rates it does
+        # not anyway, and needs its core for the recording.
+        busy = subset == "deviation" and rate <= BUSY_RATE_MAX
+        target, out = Target(self, record, busy), self.scratch / "run"
         shutil.rmtree(out, ignore_errors=True)
         is_gen = tool.name == "gen"
         command = (gen_command(tool, self, target.url, rate, seconds, out) if is_gen
@@ -222,7 +233,9 @@ class Bench:
             return None
         self.commands.setdefault(f"{subset}: {tool.label}", " ".join(map(str, command)))
         before, load = steal_ticks(), os.getloadavg()[0]
-        code, usage, resident, wall, said = self.run_tool(pinned(self.args.generator_core, command), seconds)
+        if "--cpus" not in command:
+            command = pinned(self.args.generator_core, command)
+        code, usage, resident, wall, said = self.run_tool(list(map(str, command)), seconds)
         requests, target_cpu_s = target.stop()
         row = {"subset": subset, "tool": tool.label, "rate": rate, "seconds": seconds, "round": round_number,
                "requests": requests, "exit": code, "wall_s": round(wall, 3),
@@ -334,7 +347,7 @@ def deviation(bench, tools):
 
 def held(bench, tools):
     """The highest rate of which at least 99 % is delivered in time; a step that fails is tried twice."""
-    modes = ["constant precise", "poisson precise"]
+    modes = ["constant efficient", "poisson efficient"]
     steps = bench.args.rates or [20000, 40000, 60000, 70000, 80000, 90000, 100000, 110000, 120000]
     seconds = min(bench.args.seconds, 3)
     for number in range(bench.args.rounds):
@@ -498,7 +511,7 @@ def write_summary(bench, tools):
             "Medians of the rounds, the least and the greatest value in parentheses. Figures of a shared machine: compare "
             "within this page only. What is measured is in ../../README.md; every single measurement in raw.jsonl.\n\n"
             f"{summary(bench.rows)}\n## Commands\n\nMade by\n\n    {' '.join(sys.argv)}\n\n"
-            f"each behind `taskset -c {bench.args.generator_core}`, the first of its kind:\n\n{commands}\n")
+            f"each behind `taskset -c {bench.args.generator_core}` unless it says `--cpus`, the first of its kind:\n\n{commands}\n")
     (bench.folder / "README.md").write_text(page)
 
 

@@ -228,6 +228,9 @@ pub struct TargetArgs {
         "seed", "reset_share", "never_answer_share", "close_share", "garbage_share",
     ])]
     pub instant: bool,
+    /// Never sleep: requests are noticed at once, for a whole processor.
+    #[arg(long)]
+    pub busy: bool,
     /// Record every request into this Parquet file: when it came, and what it was.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,

@@ -57,6 +57,7 @@ fn settings(args: &RunArgs, plan: &Plan) -> RunSettings {
         shard,
         pacing: args.pacing.into(),
         cpus: args.cpus.clone(),
+        cores: openload::os::cores(),
         start_at: args.start_at,
     }
 }

@@ -99,6 +99,9 @@ fn target(args: &TargetArgs, tap: Option<Tap>) -> Result<Target, Failure> {
     if args.instant {
         target = target.instant();
     }
+    if args.busy {
+        target = target.busy();
+    }
     if let Some(tap) = tap {
         target = target.record(tap);
     }

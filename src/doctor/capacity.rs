@@ -16,6 +16,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::timing::Lateness;
+use crate::os;
 use crate::pacer::Pacing;
 use crate::profile::{self, Overrides, ProfileError};
 use crate::run::{RunError, RunSettings, start};
@@ -159,6 +160,7 @@ fn trial(workers: u32, rate: f64, length_s: f64, scratch: &Path) -> Result<Trial
         shard: ShardId::default(),
         pacing: Pacing::Precise,
         cpus: Vec::new(),
+        cores: os::cores(),
         start_at: None,
     };
     let outcome = start(plan, settings)?.wait()?;

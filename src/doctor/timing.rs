@@ -102,7 +102,7 @@ pub fn clock(readings: u32) -> ClockFacts {
 pub fn wakeups(count: usize) -> io::Result<Wakeups> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let sleeping = Pacer::new(Epoch::now(), Pacing::Precise)?.spinning_for(0);
+        let sleeping = Pacer::new(Epoch::now(), Pacing::Precise)?.spinning_for(Pacing::Precise, 0);
         let spinning = Pacer::new(Epoch::now(), Pacing::Precise)?;
         Ok(Wakeups {
             runtime: late(&sleeping, count, |due_ns| sleeping.sleep_until(due_ns)).await,

@@ -25,6 +25,8 @@ pub struct RunSettings {
     pub pacing: Pacing,
     /// Processors for the workers, one each, in turn; empty leaves it to the system.
     pub cpus: Vec<u32>,
+    /// Processors that this process may use.
+    pub cores: u32,
     /// Wall-clock time of the run's start; at once when absent.
     pub start_at: Option<SystemTime>,
 }
@@ -32,7 +34,7 @@ pub struct RunSettings {
 impl RunSettings {
     /// Longest time a worker may spin before an intended start.
     pub fn spin_ns(&self) -> i64 {
-        self.pacing.spin_ns(self.workers, os::cores())
+        self.pacing.spin_ns(self.workers, self.cores)
     }
 
     /// Moves the calling thread, and those it starts from now on, off the processors of the

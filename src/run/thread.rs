@@ -52,7 +52,7 @@ impl WorkerThread {
 
     async fn dispatch(self) -> Result<WorkerRemains<Pacer>, RunError> {
         let clock = Pacer::new(self.epoch, self.pacing).map_err(RunError::Thread)?;
-        let clock = clock.spinning_for(self.spin_ns);
+        let clock = clock.spinning_for(self.pacing, self.spin_ns);
         let connector = self.route.connector(clock.clone(), &self.plan)?;
         let connection = &self.plan.connection;
         match (connection.protocol, connection.engine) {

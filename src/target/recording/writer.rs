@@ -42,6 +42,8 @@ pub fn create_recording(path: &Path) -> Result<(Tap, Recording), RecordingError>
     let thread = thread::Builder::new()
         .name("gen-recording".to_owned())
         .spawn(move || {
+            // The target answers first.
+            crate::os::yield_to_other_threads();
             // Dropped with the thread, however that ends.
             let _end = end;
             file.write(&chunks, &is_overrun)
