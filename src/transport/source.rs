@@ -11,10 +11,15 @@
 //! first, and the system checks all four numbers when it connects. (Linux has an option for
 //! just that, `IP_BIND_ADDRESS_NO_PORT`, which the libraries in use do not offer.)
 
+//!
+//! Ports are also named when no address is, after some thousand connections: the system's own
+//! search walks past every busy port, and with half of them busy that is a millisecond for each
+//! connection, in the middle of the stall that opens them.
+
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use thiserror::Error;
 use tokio::net::{TcpSocket, TcpStream};
@@ -24,6 +29,10 @@ use crate::os;
 /// Ports tried by name before the system is asked to search. With half of all ports busy,
 /// sixteen are all busy once in 65,000 connections.
 const PORTS_TRIED: usize = 16;
+
+/// Connections whose ports the system finds by itself. Up to a few thousand busy ports its search
+/// is quicker than naming one.
+const SEARCHED_MAX: usize = 4_096;
 
 /// Addresses to connect from, in turn.
 #[derive(Debug)]
@@ -48,12 +57,11 @@ pub(super) enum Refusal {
 
 impl Sources {
     pub fn new(addresses: &[IpAddr]) -> Self {
-        let ports = if addresses.is_empty() { Vec::new() } else { os::local_ports() };
         // Workers begin at different ports, so as not to follow in each other's steps.
         let start = RandomState::new().hash_one(0) as usize;
         Self {
             addresses: addresses.to_vec(),
-            ports,
+            ports: os::local_ports(),
             turn: Cell::new(0),
             port_turn: Cell::new(start),
         }
@@ -72,7 +80,7 @@ impl Sources {
         for _ in 0..PORTS_TRIED.min(self.ports.len()) {
             let from = SocketAddr::new(source, self.next_port());
             // Nobody listens there now, but a socket can connect to itself.
-            if from == target {
+            if from.port() == target.port() {
                 continue;
             }
             let attempt = async { self.bound(from)?.connect(target).await };
@@ -99,6 +107,9 @@ impl Sources {
         let count = self.of_family(target).count();
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
+        if self.addresses.is_empty() {
+            return (turn >= SEARCHED_MAX).then(|| any_address(target));
+        }
         self.of_family(target).nth(turn.checked_rem(count)?)
     }
 
@@ -117,6 +128,11 @@ impl Sources {
         socket.bind(from)?;
         Ok(socket)
     }
+}
+
+/// Leaves the address to the system.
+fn any_address(target: SocketAddr) -> IpAddr {
+    if target.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
 }
 
 fn new_socket(from: SocketAddr) -> io::Result<TcpSocket> {
