@@ -5,6 +5,8 @@
 //! with noise in every stamp. Each step is done on one thread and timed with that thread's
 //! CPU clock, so that neighbours on the machine hardly count.
 
+#![expect(clippy::print_stdout, reason = "figures are what this is for")]
+
 use std::error::Error;
 use std::fs;
 use std::hint::black_box;

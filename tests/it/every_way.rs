@@ -7,6 +7,7 @@ use std::thread;
 
 use openload::target::{Faults, Freeze, QueueModel, ServiceLaw, Target, TargetSpec};
 
+use crate::known_answers::{mean, quantile};
 use crate::support::{Bench, Row, Run, arrivals, gen_command, load, near, retry, row_keys, steady};
 use crate::transports::tls_config;
 
@@ -119,14 +120,6 @@ fn sorted_ms(rows: &[Row]) -> Vec<f64> {
     let mut times: Vec<f64> = rows.iter().map(|row| row.response_ns as f64 / 1e6).collect();
     times.sort_by(f64::total_cmp);
     times
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-fn quantile(sorted: &[f64], p: f64) -> f64 {
-    sorted[((sorted.len() as f64 * p - 1e-9).ceil() as usize).max(1) - 1]
 }
 
 /// Takes the time of opening connections, which no closed form knows, off a measured time as

@@ -10,11 +10,13 @@ fn sorted_ms(run: &Run) -> Vec<f64> {
     times
 }
 
-fn quantile(sorted: &[f64], p: f64) -> f64 {
+/// The value below which a share `p` of sorted values lies: the inverse of their distribution.
+pub fn quantile(sorted: &[f64], p: f64) -> f64 {
     sorted[((sorted.len() as f64 * p - 1e-9).ceil() as usize).max(1) - 1]
 }
 
-fn mean(values: &[f64]) -> f64 {
+/// The mean.
+pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 

@@ -18,6 +18,10 @@ use super::recorder::{CHANNEL_CHUNKS, CHUNK_ROWS, Chunk, Tap};
 use super::schema::{properties, schema};
 use crate::clock::UnixClock;
 
+/// Rows encoded before a thread that waits for this processor is let in: a tenth of a
+/// millisecond.
+const ROWS_AT_ONCE: usize = 512;
+
 /// A recording under way: the far end of a [`Tap`].
 #[derive(Debug)]
 pub struct Recording {
@@ -157,7 +161,3 @@ mod tests {
         assert!(partial.exists() && !path.exists());
     }
 }
-
-/// Rows encoded before a thread that waits for this processor is let in: a tenth of a
-/// millisecond.
-const ROWS_AT_ONCE: usize = 512;
