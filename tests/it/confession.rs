@@ -41,7 +41,7 @@ fn a_rate_this_machine_cannot_send_is_invalid_and_still_one_row_each() {
         "[target.embedded]\nservers = 64\nservice = { law = \"deterministic\", mean = \"10us\" }\n\
          [connection]\nmax_in_flight = 2000\ndrain_timeout = \"20s\"\n",
     );
-    let run = bench.run("too-fast", &profile, &["--workers", "1"]);
+    let run = bench.run_once("too-fast", &profile, &["--workers", "1"]);
     run.expect_exit(4);
     assert!(reasons(&run).contains("lag"), "{}", reasons(&run));
     let arrivals = run.manifest().timeline.unwrap().arrivals;
