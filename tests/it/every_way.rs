@@ -52,7 +52,7 @@ const WAYS: [Way<'static>; 13] = [
 ];
 
 /// Ways tried at the same time: they wait most of it.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 3;
 
 /// Runs `check` for every way, some at a time; each gets a folder of its own.
 fn on_every_way(check: impl Fn(&Way<'_>, &Path) + Sync) {
