@@ -52,10 +52,14 @@ impl Epoch {
 
     /// Nanoseconds since the start; negative before it.
     pub fn elapsed_ns(self) -> i64 {
-        let now = Instant::now();
-        match now.checked_duration_since(self.0) {
+        Self::now().since_ns(self)
+    }
+
+    /// This start as nanoseconds since another one.
+    pub fn since_ns(self, other: Self) -> i64 {
+        match self.0.checked_duration_since(other.0) {
             Some(after) => nanos(after),
-            None => -nanos(self.0 - now),
+            None => -nanos(other.0 - self.0),
         }
     }
 

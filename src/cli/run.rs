@@ -53,7 +53,7 @@ fn settings(args: &RunArgs, plan: &Plan) -> RunSettings {
     let shard = args.profile.shard;
     RunSettings {
         run_dir: args.out.clone().unwrap_or_else(|| default_out(&plan.name)),
-        workers: args.workers.unwrap_or_else(|| worker_count(plan, shard)),
+        workers: args.workers.unwrap_or_else(|| worker_count(plan, shard, &args.cpus)),
         shard,
         pacing: args.pacing.into(),
         cpus: args.cpus.clone(),

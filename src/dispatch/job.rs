@@ -49,7 +49,6 @@ impl<C: Clock> Job<C> {
 
     /// Notes that a connection was obtained; opening it took `opening_ns`.
     pub fn connected(&mut self, opening_ns: i64, stamps: &Rc<Stamps>) {
-        stamps.reset();
         self.connect_ns = Some(self.pool_wait_ns + opening_ns);
         self.stamps = Some(Rc::clone(stamps));
     }

@@ -13,9 +13,9 @@ use openload_samples::{Chunk, Names, Sample};
 use crate::plan::Plan;
 use crate::schedule::Arrival;
 
-/// Rows in a full chunk. The writer takes a chunk in one go, which at this size is a third of
-/// a millisecond of a core that it may share with a worker; half as many rows would put a
-/// third of a byte more of page headers on each.
+/// Rows in a full chunk. The writer encodes a column of a chunk in one go and then lets others
+/// have the core, which it may share with a worker; half as many rows would put a third of a
+/// byte more of page headers on each.
 const CHUNK_ROWS: usize = 4_096;
 
 /// Takes full chunks. Implementations must not block.

@@ -24,7 +24,7 @@ const BATCH_MAX: usize = 64;
 /// Longest wait before looking whether the run is to stop.
 const STOP_CHECK_NS: i64 = 50_000_000;
 
-/// Rows are handed to the writer at least this often.
+/// Rows are handed to the writer, and the pool's figures to the monitor, at least this often.
 const FLUSH_NS: i64 = 250_000_000;
 
 /// Time between the openings of two connections before the run. A run starts so much later for
@@ -266,9 +266,6 @@ impl<C: Clock, T: Transport> Worker<C, T> {
     /// Sends what is due at `now_ns`, at most a batch of it. What is late is sent as well, at
     /// once and with the lag it has.
     fn dispatch_due(&mut self, now_ns: i64) {
-        let (gauges, pool) = (&self.state.gauges, &self.state.pool);
-        gauges.set_connections(pool.open().into());
-        gauges.set_waiting(pool.waiting().into());
         for _ in 0..BATCH_MAX {
             let Some(&next) = self.timeline.peek().filter(|next| next.intended_ns <= now_ns) else {
                 return;
@@ -335,11 +332,14 @@ async fn expire_in_line<C: Clock>(worker: Weak<WorkerState<C>>) {
     }
 }
 
-/// Hands rows to the writer a few times a second, so that a crash loses little.
+/// Hands rows to the writer a few times a second, so that a crash loses little, and shows how
+/// many connections there are.
 async fn flush_regularly<C: Clock>(worker: Weak<WorkerState<C>>) {
     loop {
         let Some(state) = worker.upgrade() else { return };
         state.recorder.borrow_mut().flush();
+        state.gauges.set_connections(state.pool.open().into());
+        state.gauges.set_waiting(state.pool.waiting().into());
         let wait = state.clock.sleep_until(state.clock.now_ns() + FLUSH_NS);
         drop(state);
         wait.await;
@@ -356,6 +356,8 @@ impl<C: Clock> WorkerRemains<C> {
         while let Some(job) = self.state.pool.take_waiting() {
             drop(job);
         }
+        self.state.gauges.set_connections(0);
+        self.state.gauges.set_waiting(0);
         let mut recorder = self.state.recorder.borrow_mut();
         recorder.flush();
         assert_eq!(recorder.unfinished(), 0, "every arrival has its row");

@@ -26,7 +26,8 @@ use crate::schedule::LaneSet;
 use crate::sink::{Live, LiveFigures, Writer, WriterReport, WriterSetup};
 use crate::target::{RunningTarget, Target};
 
-/// Time between the last preparation and the run's start, in which the threads get ready.
+/// Time between the last preparation that may take long and the run's start: the files are
+/// made and the threads get ready in it.
 const HEAD_START: Duration = Duration::from_millis(100);
 
 /// A run under way.
@@ -78,11 +79,14 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
     let share = LaneSet::of_worker(settings.shard, 0, 1).share();
     let warnings = limits::fit(&mut plan, share, &SystemLimits::raise_and_read())?;
     settings.leave_worker_cpus();
-    let (epoch, start_at) = choose_start(settings.start_at, plan.connection.prewarm);
-    let target = start_embedded(&plan, epoch)?;
+    let target = start_embedded(&plan)?;
     let route = Arc::new(Route::new(&plan, target.as_ref()));
     plan.connection.protocol = route.check(&plan)?;
     directory::create(&settings.run_dir)?;
+    let (epoch, start_at) = choose_start(settings.start_at, plan.connection.prewarm);
+    if let Some(target) = &target {
+        target.count_from(epoch);
+    }
     let manifest = manifest::describe(&plan, &settings, start_at);
     directory::write_manifest(&settings.run_dir, &manifest)?;
     let stop = StopSignal::default();
@@ -136,12 +140,12 @@ fn choose_start(start_at: Option<SystemTime>, prewarm: u32) -> (Epoch, SystemTim
     (clock.epoch_at(start_ns), start_at)
 }
 
-fn start_embedded(plan: &Plan, epoch: Epoch) -> Result<Option<RunningTarget>, RunError> {
+fn start_embedded(plan: &Plan) -> Result<Option<RunningTarget>, RunError> {
     if plan.target != TargetAddress::Embedded {
         return Ok(None);
     }
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Ok(Some(Target::start(plan.embedded.clone(), any_port, Some(epoch))?))
+    Ok(Some(Target::start(plan.embedded.clone(), any_port, None)?))
 }
 
 /// How the target's memory is read. The built-in target shares this process with the generator,

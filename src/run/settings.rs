@@ -34,7 +34,10 @@ pub struct RunSettings {
 impl RunSettings {
     /// Longest time a worker may spin before an intended start.
     pub fn spin_ns(&self) -> i64 {
-        self.pacing.spin_ns(self.workers, self.cores)
+        // Workers that take turns on a processor would spin in each other's time.
+        let have_one_each = self.cpus.is_empty() || self.workers as usize <= self.cpus.len();
+        let cores = if have_one_each { self.cores } else { self.workers };
+        self.pacing.spin_ns(self.workers, cores)
     }
 
     /// Moves the calling thread, and those it starts from now on, off the processors of the
@@ -56,8 +59,9 @@ impl RunSettings {
 }
 
 /// Chooses the number of workers for a plan: as few as carry its peak rate, so that a small
-/// run leaves the processors to others.
-pub fn worker_count(plan: &Plan, shard: ShardId) -> u32 {
+/// run leaves the processors to others, and at most one on each of `cpus`, if any are named.
+pub fn worker_count(plan: &Plan, shard: ShardId, cpus: &[u32]) -> u32 {
     let peak = plan.peak_rate() / f64::from(shard.count);
-    ((peak / RATE_PER_WORKER).ceil() as u32).clamp(1, os::cores())
+    let most = if cpus.is_empty() { os::cores() } else { cpus.len() as u32 };
+    ((peak / RATE_PER_WORKER).ceil() as u32).clamp(1, most)
 }

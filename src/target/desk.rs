@@ -7,8 +7,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::{Clock, Epoch};
 use crate::pacer::{Pacer, Pacing};
@@ -88,7 +88,11 @@ pub(super) struct Desk {
     model: RefCell<QueueModel>,
     faults: Faults,
     pacer: Pacer,
-    /// Time zero of the model in the pacer's time; the first arrival sets it when it is open.
+    /// Time zero of the pacer.
+    opened: Epoch,
+    /// Time zero of the model, where somebody has set it.
+    start: Arc<OnceLock<Epoch>>,
+    /// Time zero of the model in the pacer's time, from the first request on.
     zero_ns: Cell<Option<i64>>,
     queue: ReleaseQueue,
     leak: Leak,
@@ -100,7 +104,8 @@ pub(super) struct Desk {
 pub(super) struct DeskPlan {
     pub(super) model: QueueModel,
     pub(super) faults: Faults,
-    pub(super) epoch: Option<Epoch>,
+    /// Time zero, once somebody has set it.
+    pub(super) start: Arc<OnceLock<Epoch>>,
     pub(super) leak_bytes: u64,
     pub(super) counters: Arc<Counters>,
 }
@@ -108,13 +113,15 @@ pub(super) struct DeskPlan {
 impl Desk {
     /// Opens the desk on the current runtime.
     pub(super) fn new(plan: DeskPlan) -> io::Result<Self> {
-        let DeskPlan { model, faults, epoch, leak_bytes, counters } = plan;
-        let pacer = Pacer::new(epoch.unwrap_or_else(Epoch::now), Pacing::Precise)?;
+        let DeskPlan { model, faults, start, leak_bytes, counters } = plan;
+        let opened = Epoch::now();
         Ok(Self {
             model: RefCell::new(model),
             faults,
-            pacer,
-            zero_ns: Cell::new(epoch.map(|_| 0)),
+            pacer: Pacer::new(opened, Pacing::Precise)?,
+            opened,
+            start,
+            zero_ns: Cell::new(None),
             queue: ReleaseQueue::default(),
             leak: Leak::new(leak_bytes),
             counters,
@@ -124,8 +131,7 @@ impl Desk {
     /// Takes in a request that has just been read; completes when its service is over.
     pub(super) async fn serve(&self) -> Served {
         let now_ns = self.pacer.now_ns();
-        let zero_ns = self.zero_ns.get().unwrap_or(now_ns);
-        self.zero_ns.set(Some(zero_ns));
+        let zero_ns = self.zero_ns(now_ns);
         let completion = self.model.borrow_mut().arrive(now_ns - zero_ns);
         count(&self.counters.requests);
         self.leak.grow(&self.counters.leaked_bytes);
@@ -134,6 +140,15 @@ impl Desk {
         let served = Served { status: completion.status, fault };
         self.count_served(served);
         served
+    }
+
+    /// Time zero of the model in the pacer's time, fixed by the first request, which comes at
+    /// `now_ns`.
+    fn zero_ns(&self, now_ns: i64) -> i64 {
+        let set_ns = || self.start.get().map(|start| start.since_ns(self.opened));
+        let zero_ns = self.zero_ns.get().or_else(set_ns).unwrap_or(now_ns);
+        self.zero_ns.set(Some(zero_ns));
+        zero_ns
     }
 
     /// Releases requests whose service is over, for ever.

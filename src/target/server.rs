@@ -7,8 +7,8 @@
 //! arrived when it has been read to its end, and its answer is handed to the socket at the
 //! instant the model says, tens of microseconds late on an idle machine, never early.
 //!
-//! Time zero of freezes and leak is the epoch given at the start, which may lie in the future,
-//! or else the arrival of the first request. A target that answers at once has no model; what a
+//! Time zero of freezes and leak is the epoch given, which may lie in the future, or else the
+//! arrival of the first request. A target that answers at once has no model; what a
 //! target sees can be recorded with either.
 
 use std::io;
@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use rustls::ServerConfig;
@@ -152,7 +152,7 @@ impl Target {
         let plan = self.plan()?;
         let refused = |source| TargetError::Listen { place: address.to_string(), source };
         let (bound, address) = Bound::tcp(address, tls).map_err(refused)?;
-        Ok(RunningTarget { address, server: ServerThread::spawn(bound, plan)? })
+        RunningTarget::start(address, bound, plan)
     }
 
     /// Starts the target on a Unix socket at a path where there is no file yet, and removes the
@@ -165,7 +165,7 @@ impl Target {
         let plan = self.plan()?;
         let refused = |source| TargetError::Listen { place: path.display().to_string(), source };
         let bound = Bound::unix(path.clone()).map_err(refused)?;
-        Ok(RunningTarget { address: path, server: ServerThread::spawn(bound, plan)? })
+        RunningTarget::start(path, bound, plan)
     }
 
     /// Checks everything that can be checked before a socket is made.
@@ -174,7 +174,7 @@ impl Target {
         let desk = DeskPlan {
             model: QueueModel::new(&self.spec)?,
             faults: self.faults,
-            epoch: self.epoch,
+            start: Arc::new(self.epoch.map(OnceLock::from).unwrap_or_default()),
             leak_bytes: self.spec.leak_bytes,
             counters: Arc::default(),
         };
@@ -198,10 +198,23 @@ fn with_protocols(config: Arc<ServerConfig>, is_instant: bool) -> Arc<ServerConf
 #[derive(Debug)]
 pub struct RunningTarget<A = SocketAddr> {
     address: A,
+    start: Arc<OnceLock<Epoch>>,
     server: ServerThread,
 }
 
 impl<A: Clone> RunningTarget<A> {
+    fn start(address: A, bound: Bound, plan: ServicePlan) -> Result<Self, TargetError> {
+        let start = Arc::clone(&plan.desk.start);
+        Ok(Self { address, start, server: ServerThread::spawn(bound, plan)? })
+    }
+
+    /// Fixes time zero of freezes and leak, unless it is fixed already: by an epoch given
+    /// before, or by the first request.
+    pub fn count_from(&self, epoch: Epoch) {
+        // Whoever came first has fixed it.
+        let _ = self.start.set(epoch);
+    }
+
     /// Where it listens: a socket address with its port, or the path of a Unix socket.
     pub fn address(&self) -> A {
         self.address.clone()

@@ -59,7 +59,8 @@ pub trait Transport: 'static {
 
 /// A connection to the target, or one of several places on a shared one.
 pub trait Connection: 'static {
-    /// Sends `request` and reads the whole response.
+    /// Sends `request` and reads the whole response. The stamps are those of this exchange
+    /// from its first poll on.
     ///
     /// What was reached is in the stamps even when this fails or is dropped; a connection
     /// whose exchange was dropped must not be used again.

@@ -5,7 +5,7 @@
 //! bytes that were made before the run.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
+use http::header::{HOST, HeaderValue, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, Method, Uri};
 use http_body_util::Full;
@@ -354,11 +354,15 @@ impl WireBody {
                 *body_bytes
             }
             Self::Filled(template) => {
-                let mut body = Vec::new();
-                template.render(draws, &mut body);
-                push_content_length(body.len(), output);
-                output.extend_from_slice(&body);
-                length_u32(body.len())
+                // Its length is known once it is rendered and stands before it: both are
+                // appended and change places, which needs no memory of its own.
+                let start = output.len();
+                template.render(draws, output);
+                let end = output.len();
+                push_content_length(end - start, output);
+                let head = output.len() - end;
+                output[start..].rotate_right(head);
+                length_u32(end - start)
             }
         }
     }
@@ -370,7 +374,7 @@ fn header_start(name: &HeaderName) -> Vec<u8> {
 
 /// Appends the length of the body and the end of the head.
 fn push_content_length(length: usize, output: &mut Vec<u8>) {
-    output.extend_from_slice(&header_start(&CONTENT_LENGTH));
+    output.extend_from_slice(b"content-length: ");
     output.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     output.extend_from_slice(b"\r\n\r\n");
 }

@@ -117,6 +117,17 @@ fn tls_files_make_a_target_with_tls() {
         served.stop("INT");
     }
 
+    // With the server's own certificate as the clients' root, a client shows that or nothing.
+    let served = serve(&["--tls-cert", cert, "--tls-key", key, "--tls-client-ca", cert]);
+    let url = served.url.replace("127.0.0.1", "localhost");
+    let trust = format!("connection.tls.ca={cert:?}");
+    let shown = format!("connection.tls={{ ca={cert:?}, certificate={cert:?}, key={key:?} }}");
+    bench.run("known", &profile, &["--target", &url, "--set", &shown]).expect_exit(0);
+    let unknown = bench.run("unknown", &profile, &["--target", &url, "--set", &trust]);
+    assert!(unknown.rows().iter().all(|row| row.outcome != "ok"));
+    assert!(unknown.stderr.contains("asks for a client certificate"), "{}", unknown.stderr);
+    served.stop("INT");
+
     let output = run_gen(&["target", "--tls-cert", key, "--tls-key", key]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
