@@ -1,0 +1,17 @@
+//! Recorded traffic as timelines.
+//!
+//! Importers read what others have recorded, in any of the formats of [`mod@format`], and write one
+//! canonical timeline; everything behind it reads only that. The data goes one way:
+//!
+//! ```text
+//! input (file, gz, zst, stdin) → format → Record → start, scrub → sort → spread → timeline file
+//! timeline file → slice, filter, scale → Event → the generator's arrivals
+//! ```
+//!
+//! Nothing here sends anything, reads a clock, or knows HTTP beyond the bytes of a request.
+
+pub mod event;
+pub mod format;
+pub mod lines;
+pub mod record;
+pub mod time;
