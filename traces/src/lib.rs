@@ -10,8 +10,28 @@
 //!
 //! Nothing here sends anything, reads a clock, or knows HTTP beyond the bytes of a request.
 
+pub mod canonical;
+pub mod error;
 pub mod event;
 pub mod format;
+pub mod import;
+pub mod input;
+mod intake;
 pub mod lines;
 pub mod record;
+pub mod report;
+mod rows;
+pub mod scrub;
+mod settle;
+mod sort;
+pub mod spread;
+pub mod start;
+pub mod stats;
 pub mod time;
+pub mod transform;
+
+pub use canonical::{Metadata, TraceFile, TraceWriter};
+pub use error::TraceError;
+pub use import::{ImportOptions, import};
+pub use input::{Input, InputInfo};
+pub use report::ImportReport;

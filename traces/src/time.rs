@@ -24,7 +24,7 @@ pub fn parse_clf(text: &[u8]) -> Option<i64> {
         b"" => 0,
         _ => return None,
     };
-    Some((days * 86_400 + seconds - offset_s) * SECOND_NS + fraction_ns)
+    nanoseconds(days * 86_400 + seconds - offset_s, fraction_ns)
 }
 
 /// Reads `2023-11-16T18:17:03.9799600Z`, RFC 3339 with `T` or a blank, any number of digits after
@@ -68,14 +68,14 @@ pub fn parse_rfc3339(text: &[u8]) -> Option<i64> {
         }
         _ => return None,
     };
-    Some((days * 86_400 + seconds - offset_s) * SECOND_NS + fraction_ns)
+    nanoseconds(days * 86_400 + seconds - offset_s, fraction_ns)
 }
 
 /// Reads a date of the form `2017-06-30` as ns since 1970 UTC.
 pub fn parse_date(text: &[u8]) -> Option<i64> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
     let year = two(y1, y2)? * 100 + two(y3, y4)?;
-    Some(days(year, two(m1, m2)?, two(d1, d2)?)? * 86_400 * SECOND_NS)
+    nanoseconds(days(year, two(m1, m2)?, two(d1, d2)?)? * 86_400, 0)
 }
 
 /// Reads a time of day of the form `23:59:59`, with an optional fraction, as ns since midnight.
@@ -116,6 +116,11 @@ pub fn parse_decimal(text: &[u8], unit_ns: i64) -> Option<i64> {
 /// Reads an unsigned integer; an empty text is 0.
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0_i64, |total, &byte| total.checked_mul(10)?.checked_add(digit(byte)?))
+}
+
+/// Puts seconds and a fraction together; `None` beyond the years 1677 to 2262.
+fn nanoseconds(seconds: i64, fraction_ns: i64) -> Option<i64> {
+    seconds.checked_mul(SECOND_NS)?.checked_add(fraction_ns)
 }
 
 fn digit(byte: u8) -> Option<i64> {
@@ -215,6 +220,13 @@ mod tests {
         assert_eq!(parse_rfc3339(b"1900-02-29T00:00:00Z"), None);
         assert_eq!(parse_date(b"2017-06-30"), Some(known("2017-06-30T00:00:00Z")));
         assert_eq!(parse_time_of_day(b"00:00:01.5"), Some(1_500_000_000));
+    }
+
+    #[test]
+    fn a_year_too_far_away_is_no_time() {
+        assert_eq!(parse_clf(b"01/Jul/9995:00:00:01 -0400"), None);
+        assert_eq!(parse_rfc3339(b"0000-01-01T00:00:00Z"), None);
+        assert_eq!(parse_date(b"2263-01-01"), None);
     }
 
     #[test]

@@ -5,6 +5,35 @@
 //! done with a record. A parser never panics and never drops anything silently: what it cannot
 //! use it names with a [`Skip`].
 
+pub mod alb;
+pub mod catalogue;
+pub mod envoy;
+pub mod functions;
+pub mod gor;
+pub mod haproxy;
+pub mod har;
+pub mod json;
+pub mod mooncake;
+pub mod ncsa;
+pub mod parquet_table;
+pub mod pattern;
+pub mod peeled;
+pub mod squid;
+pub mod table;
+pub mod value;
+pub mod vegeta;
+pub mod w3c;
+pub mod windows;
+
+mod recent;
+mod request;
+mod rows;
+mod scan;
+#[cfg(test)]
+mod testing;
+mod unescape;
+mod words;
+
 use std::io::{self, BufRead};
 
 use crate::lines::{Line, Lines};
@@ -42,6 +71,12 @@ pub trait LineFormat {
     /// # Errors
     /// Why the line is no request.
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Result<Option<Record<'a>>, Skip>;
+}
+
+impl<F: LineFormat + ?Sized> LineFormat for Box<F> {
+    fn parse<'a>(&'a mut self, line: &'a [u8]) -> Result<Option<Record<'a>>, Skip> {
+        (**self).parse(line)
+    }
 }
 
 impl<F: LineFormat> Format for F {

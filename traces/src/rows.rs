@@ -1,0 +1,508 @@
+//! Rows on their way from a parser to the file, without an allocation for each.
+//!
+//! [`Rows`] is a batch: a vector of [`Key`]s, by which rows are sorted, and an arena of bytes with
+//! everything else. Sorting moves keys only. A row in the arena does not depend on its place, so
+//! it is copied, put aside in a file and read back as it stands:
+//!
+//! ```text
+//! length u32 | kind u8 | flags u16 | t_src i64 | the numbers and byte strings that the flags name
+//! ```
+//!
+//! Numbers that were recorded are written as varints, byte strings with their length before them;
+//! what was not recorded takes no byte. Reading is checked: bytes that are no row give `None`.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use crate::event::TimeKind;
+use crate::record::Tokens;
+
+/// Longest row that is taken, in bytes; what is longer is passed over and counted. It lies far
+/// above any request worth replaying and far below what offsets of 32 bits can address.
+pub(crate) const ROW_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of rows that are handed on at once.
+pub(crate) const BATCH_BYTES: usize = 1 << 20;
+
+/// Bytes before the optional parts of a row.
+const FIXED_BYTES: usize = 4 + 1 + 2 + 8;
+
+/// Where the kind stands in a row.
+const KIND_AT: usize = 4;
+
+/// By what rows are ordered, and where the rest of a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// The instant to sort by, ns.
+    pub time_ns: i64,
+    /// Line, row or entry of the source.
+    pub seq: u64,
+    /// Position of the source among the inputs.
+    pub source: u32,
+    /// Where the row begins in its arena.
+    at: u32,
+}
+
+impl Key {
+    /// The order of rows. Rows that share all three keep the order they came in.
+    pub fn order(&self) -> (i64, u32, u64) {
+        (self.time_ns, self.source, self.seq)
+    }
+
+    /// The same row at another time.
+    pub fn at_time(self, time_ns: i64) -> Self {
+        Self { time_ns, ..self }
+    }
+
+    /// A key without a row, for rows that lie elsewhere.
+    pub fn new(time_ns: i64, source: u32, seq: u64) -> Self {
+        Self { time_ns, seq, source, at: 0 }
+    }
+}
+
+/// One row: a record after the scrubbing, with the key apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Row<'a> {
+    /// What the row's time was made from.
+    pub kind: TimeKind,
+    /// The instant as recorded.
+    pub recorded_ns: i64,
+    /// Requests it stands for, and the width of the bin they lie in, where a format counts.
+    pub bin: Option<Bin>,
+    pub session: u64,
+    pub status: Option<u16>,
+    pub bytes: Option<u64>,
+    pub duration_ns: Option<u64>,
+    pub body_bytes: Option<u64>,
+    pub tokens: Option<Tokens>,
+    pub method: &'a [u8],
+    pub target: &'a [u8],
+    pub host: &'a [u8],
+    pub headers: &'a [u8],
+    pub tag: &'a [u8],
+    pub body: Option<&'a [u8]>,
+}
+
+/// A number of requests anywhere in a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bin {
+    pub count: u64,
+    pub width_ns: u64,
+}
+
+const BIN: u16 = 1;
+const SESSION: u16 = 1 << 1;
+const STATUS: u16 = 1 << 2;
+const BYTES: u16 = 1 << 3;
+const DURATION: u16 = 1 << 4;
+const BODY_BYTES: u16 = 1 << 5;
+const TOKENS: u16 = 1 << 6;
+const METHOD: u16 = 1 << 7;
+const TARGET: u16 = 1 << 8;
+const HOST: u16 = 1 << 9;
+const HEADERS: u16 = 1 << 10;
+const TAG: u16 = 1 << 11;
+const BODY: u16 = 1 << 12;
+
+/// A batch of rows.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    keys: Vec<Key>,
+    bytes: Vec<u8>,
+    /// Whether the keys are known to be out of order.
+    is_disordered: bool,
+}
+
+impl Rows {
+    /// Makes room for about this many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let bytes_per_key = 128;
+        let keys = Vec::with_capacity(bytes / bytes_per_key);
+        Self { keys, bytes: Vec::with_capacity(bytes), is_disordered: false }
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Memory that the rows take.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len() + self.keys.len() * size_of::<Key>()
+    }
+
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.bytes.clear();
+        self.is_disordered = false;
+    }
+
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Adds a row that is not longer than [`ROW_BYTES_MAX`]; the key's place is set here.
+    pub fn push(&mut self, key: Key, row: &Row<'_>) {
+        let at = self.bytes.len();
+        encode(row, &mut self.bytes);
+        let length = (self.bytes.len() - at) as u32;
+        self.bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        self.push_key(Key { at: at as u32, ..key });
+    }
+
+    /// Adds an encoded row.
+    pub fn push_encoded(&mut self, key: Key, encoded: &[u8]) {
+        let at = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(encoded);
+        self.push_key(Key { at, ..key });
+    }
+
+    /// Adds all rows of another batch.
+    pub fn append(&mut self, rows: &Self) {
+        let offset = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(&rows.bytes);
+        let Some(first) = rows.keys.first() else { return };
+        let is_joint_disordered = self.keys.last().is_some_and(|last| last.order() > first.order());
+        self.is_disordered |= is_joint_disordered || rows.is_disordered;
+        self.keys.extend(rows.keys.iter().map(|key| Key { at: key.at + offset, ..*key }));
+    }
+
+    fn push_key(&mut self, key: Key) {
+        let is_behind = self.keys.last().is_some_and(|last| last.order() > key.order());
+        self.is_disordered |= is_behind;
+        self.keys.push(key);
+    }
+
+    /// Whether the rows are known to be in order.
+    pub fn is_ordered(&self) -> bool {
+        !self.is_disordered
+    }
+
+    /// Puts the rows in order; costs nothing when they are.
+    pub fn sort(&mut self) {
+        if self.is_disordered {
+            // Stable, and linear in stretches that are in order already.
+            self.keys.sort_by_key(Key::order);
+            self.is_disordered = false;
+        }
+    }
+
+    /// The row at `index` as it stands in the arena.
+    pub fn encoded(&self, index: usize) -> &[u8] {
+        let at = self.keys.get(index).map_or(usize::MAX, |key| key.at as usize);
+        encoded_at(&self.bytes, at).unwrap_or_default()
+    }
+
+    /// The row at `index`.
+    pub fn get(&self, index: usize) -> Option<Row<'_>> {
+        decode(self.encoded(index))
+    }
+
+    /// Moves the rows of `range` to other times, and says what these were made from.
+    pub fn set_times(&mut self, range: Range<usize>, mut time: impl FnMut(&Row<'_>) -> Placed) {
+        let end = range.end;
+        for index in range {
+            let Some(row) = self.get(index) else { continue };
+            let placed = time(&row);
+            let at = self.keys[index].at as usize;
+            self.keys[index].time_ns = placed.time_ns;
+            self.bytes[at + KIND_AT] = placed.kind as u8;
+            let is_behind = index > 0 && self.keys[index - 1].order() > self.keys[index].order();
+            self.is_disordered |= is_behind;
+        }
+        // What follows has not moved.
+        let border = self.keys.get(end.saturating_sub(1)).zip(self.keys.get(end));
+        self.is_disordered |= border.is_some_and(|(last, next)| last.order() > next.order());
+    }
+
+    /// Adds a copy of an encoded row at another time.
+    pub fn push_placed(&mut self, key: Key, encoded: &[u8], placed: Placed) {
+        self.push_encoded(Key { time_ns: placed.time_ns, ..key }, encoded);
+        let at = self.bytes.len() - encoded.len();
+        if let Some(kind) = self.bytes.get_mut(at + KIND_AT) {
+            *kind = placed.kind as u8;
+        }
+    }
+
+    /// Parts the rows, which are in order, at `middle`: those from there on move to `rest`.
+    pub fn split_off(&mut self, middle: usize, rest: &mut Self) {
+        for index in middle..self.keys.len() {
+            rest.push_encoded(self.keys[index], self.encoded(index));
+        }
+        self.keys.truncate(middle);
+    }
+}
+
+/// Emptied batches, to be filled again: fresh memory costs more than what is written into it.
+#[derive(Debug, Default)]
+pub(crate) struct Pool(Mutex<Vec<Rows>>);
+
+impl Pool {
+    /// An empty batch with room for [`BATCH_BYTES`].
+    pub fn take(&self) -> Rows {
+        let pooled = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        pooled.unwrap_or_else(|| Rows::with_capacity(BATCH_BYTES + BATCH_BYTES / 4))
+    }
+
+    /// Takes a batch back. One that has grown large is given up: few rows are that long.
+    pub fn put(&self, mut rows: Rows) {
+        if rows.bytes.capacity() <= 4 * BATCH_BYTES {
+            rows.clear();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rows);
+        }
+    }
+}
+
+/// Where a row was put in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub time_ns: i64,
+    pub kind: TimeKind,
+}
+
+/// The encoded row that begins at `at`; `None` when there is none, or not all of it.
+pub(crate) fn encoded_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let rest = bytes.get(at..)?;
+    let (length, _) = rest.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*length) as usize;
+    if length < FIXED_BYTES { None } else { rest.get(..length) }
+}
+
+/// The length a row says it has; `None` for one that no row has.
+pub(crate) fn length_of(prefix: [u8; 4]) -> Option<usize> {
+    let length = u32::from_le_bytes(prefix) as usize;
+    (FIXED_BYTES..=ROW_BYTES_MAX + 256).contains(&length).then_some(length)
+}
+
+/// Bytes of the byte strings of a row.
+pub(crate) fn payload_bytes(row: &Row<'_>) -> usize {
+    let texts = [row.method, row.target, row.host, row.headers, row.tag];
+    texts.iter().map(|text| text.len()).sum::<usize>() + row.body.map_or(0, <[u8]>::len)
+}
+
+fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
+    let mut flags = 0;
+    let at = bytes.len();
+    bytes.extend_from_slice(&[0; FIXED_BYTES]);
+    let mut number = |flag: u16, value: Option<u64>| {
+        if let Some(value) = value {
+            flags |= flag;
+            put_varint(bytes, value);
+        }
+    };
+    number(BIN, row.bin.map(|bin| bin.count));
+    number(BIN, row.bin.map(|bin| bin.width_ns));
+    number(STATUS, row.status.map(u64::from));
+    number(BYTES, row.bytes);
+    number(DURATION, row.duration_ns);
+    number(BODY_BYTES, row.body_bytes);
+    number(TOKENS, row.tokens.map(|tokens| tokens.input));
+    number(TOKENS, row.tokens.map(|tokens| tokens.output));
+    if row.session != 0 {
+        flags |= SESSION;
+        bytes.extend_from_slice(&row.session.to_le_bytes());
+    }
+    for (flag, text) in [
+        (METHOD, row.method),
+        (TARGET, row.target),
+        (HOST, row.host),
+        (HEADERS, row.headers),
+        (TAG, row.tag),
+    ] {
+        if !text.is_empty() {
+            flags |= flag;
+            put_varint(bytes, text.len() as u64);
+            bytes.extend_from_slice(text);
+        }
+    }
+    if let Some(body) = row.body {
+        flags |= BODY;
+        put_varint(bytes, body.len() as u64);
+        bytes.extend_from_slice(body);
+    }
+    let fixed = &mut bytes[at..at + FIXED_BYTES];
+    fixed[KIND_AT] = row.kind as u8;
+    fixed[5..7].copy_from_slice(&flags.to_le_bytes());
+    fixed[7..].copy_from_slice(&row.recorded_ns.to_le_bytes());
+}
+
+/// Reads an encoded row; `None` for bytes that are none.
+pub(crate) fn decode(encoded: &[u8]) -> Option<Row<'_>> {
+    let (fixed, rest) = encoded.split_first_chunk::<FIXED_BYTES>()?;
+    let [_, _, _, _, kind, low, high, recorded @ ..] = *fixed;
+    let flags = u16::from_le_bytes([low, high]);
+    let mut rest = Rest(rest);
+    let mut number = |flag| if flags & flag == 0 { Some(None) } else { rest.varint().map(Some) };
+    let bin = match (number(BIN)?, number(BIN)?) {
+        (Some(count), Some(width_ns)) => Some(Bin { count, width_ns }),
+        _ => None,
+    };
+    let status = match number(STATUS)? {
+        Some(status) => Some(u16::try_from(status).ok()?),
+        None => None,
+    };
+    let (bytes, duration_ns, body_bytes) = (number(BYTES)?, number(DURATION)?, number(BODY_BYTES)?);
+    let tokens = match (number(TOKENS)?, number(TOKENS)?) {
+        (Some(input), Some(output)) => Some(Tokens { input, output }),
+        _ => None,
+    };
+    let session = if flags & SESSION == 0 { 0 } else { u64::from_le_bytes(*rest.chunk()?) };
+    let mut text = |flag| if flags & flag == 0 { Some(&b""[..]) } else { rest.text() };
+    let (method, target, host) = (text(METHOD)?, text(TARGET)?, text(HOST)?);
+    let (headers, tag) = (text(HEADERS)?, text(TAG)?);
+    let body = if flags & BODY == 0 { None } else { Some(rest.text()?) };
+    Some(Row {
+        kind: *TimeKind::ALL.get(usize::from(kind))?,
+        recorded_ns: i64::from_le_bytes(recorded),
+        bin,
+        session,
+        status,
+        bytes,
+        duration_ns,
+        body_bytes,
+        tokens,
+        method,
+        target,
+        host,
+        headers,
+        tag,
+        body,
+    })
+}
+
+/// What is left of a row to read.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn chunk<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (chunk, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(chunk)
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for (&byte, place) in self.0.iter().zip(0..10) {
+            value |= u64::from(byte & 0x7f) << (7 * place);
+            if byte < 0x80 {
+                self.0 = &self.0[place as usize + 1..];
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.varint()?).ok()?;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(text)
+    }
+}
+
+/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    fn full<'a>() -> Row<'a> {
+        Row {
+            kind: TimeKind::EndMinusDuration,
+            recorded_ns: -5,
+            bin: Some(Bin { count: u64::MAX, width_ns: 60_000_000_000 }),
+            session: u64::MAX,
+            status: Some(404),
+            bytes: Some(0),
+            duration_ns: Some(1 << 40),
+            body_bytes: Some(127),
+            tokens: Some(Tokens { input: 128, output: 16_384 }),
+            method: b"GET",
+            target: b"/a?b",
+            host: b"example.com",
+            headers: b"a: b\r\n",
+            tag: b"f",
+            body: Some(b"\0\xff"),
+        }
+    }
+
+    #[test]
+    fn a_row_comes_back_as_it_was() {
+        let mut rows = Rows::default();
+        let empty = Row { body: Some(b""), ..Row::default() };
+        for (row, seq) in [full(), Row::default(), empty].iter().zip(0..) {
+            rows.push(Key::new(7, 0, seq), row);
+        }
+        assert_eq!(rows.get(0), Some(full()));
+        assert_eq!(rows.get(1), Some(Row::default()));
+        assert_eq!(rows.get(2), Some(empty));
+        assert_eq!(rows.get(3), None);
+        assert_eq!(rows.encoded(1).len(), FIXED_BYTES);
+    }
+
+    #[test]
+    fn a_row_cut_short_anywhere_is_no_row() {
+        let mut rows = Rows::default();
+        rows.push(Key::new(0, 0, 0), &full());
+        let whole = rows.encoded(0);
+        for length in 0..whole.len() {
+            assert_eq!(decode(&whole[..length]), None, "{length}");
+            assert_eq!(encoded_at(&whole[..length], 0), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn sorting_moves_keys_and_keeps_what_is_equal_in_its_order() {
+        let mut rows = Rows::default();
+        let tags: [&[u8]; 5] = [b"a", b"b", b"c", b"d", b"e"];
+        let keys = [(3, 0, 1), (1, 1, 9), (1, 0, 4), (1, 0, 4), (1, 0, 2)];
+        for (tag, (time_ns, source, seq)) in tags.iter().zip(keys) {
+            rows.push(Key::new(time_ns, source, seq), &Row { tag, ..Row::default() });
+        }
+        let mut joined = Rows::default();
+        joined.append(&rows);
+        joined.append(&Rows::default());
+        joined.sort();
+        let order = |rows: &Rows| -> Vec<u8> {
+            (0..rows.len()).map(|index| rows.get(index).unwrap().tag[0]).collect()
+        };
+        assert_eq!(order(&joined), b"ecdba");
+        let mut rest = Rows::default();
+        joined.split_off(2, &mut rest);
+        assert_eq!((order(&joined), order(&rest)), (b"ec".to_vec(), b"dba".to_vec()));
+    }
+
+    #[test]
+    fn a_row_that_moves_and_a_copy_keep_everything_else() {
+        let mut rows = Rows::default();
+        rows.push(Key::new(5, 2, 3), &full());
+        let encoded = rows.encoded(0).to_vec();
+        let placed = Placed { time_ns: 9, kind: TimeKind::Synthetic };
+        rows.push_placed(rows.keys()[0], &encoded, placed);
+        rows.set_times(0..1, |_| Placed { time_ns: 10, kind: TimeKind::End });
+        assert_eq!(rows.get(1), Some(Row { kind: TimeKind::Synthetic, ..full() }));
+        assert_eq!(rows.get(0), Some(Row { kind: TimeKind::End, ..full() }));
+        rows.sort();
+        let times: Vec<_> = rows.keys().iter().map(Key::order).collect();
+        assert_eq!(times, [(9, 2, 3), (10, 2, 3)]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in any::<Vec<u8>>(), at in any::<usize>()) {
+            let _ = (decode(&bytes), encoded_at(&bytes, at));
+        }
+    }
+}

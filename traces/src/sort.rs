@@ -1,0 +1,438 @@
+//! Sorting more rows than fit into memory, by (time, source, line).
+//!
+//! Rows gather in memory up to a budget. If they all fit, they are sorted there and nothing is
+//! written. If not, each full load is sorted and put aside into one temporary file, and the runs
+//! are merged at the end.
+//!
+//! Logs are nearly in order, so a load that begins behind the end of a run is appended to it: a
+//! sorted input of any size ends as a single run, and its merge is a copy. A run of loads that
+//! overlap only at their edges is cheap as well: a run's buffer exists only from its first row
+//! to its last, and as long as one run's rows come first the merge takes one comparison a row.
+//!
+//! Equal keys keep the order they came in: within a load because the sort is stable, between
+//! loads because an earlier one always lies in an earlier run or at an earlier place of the same.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::TraceError;
+use crate::rows::{Key, Rows, length_of};
+
+/// Time, source and line of a row in the temporary file, before the row itself.
+const KEY_BYTES: usize = 8 + 4 + 8;
+
+/// Most that is kept in memory: rows find their bytes by offsets of 32 bits.
+const BUDGET_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes that are written at once.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// Bounds of what is read of a run at once. Below the lower one seeking costs more than reading.
+const READ_BYTES: (usize, usize) = (8 << 10, 1 << 20);
+
+/// Takes rows in any order.
+pub(crate) struct Sorter {
+    directory: PathBuf,
+    budget_bytes: usize,
+    rows: Rows,
+    spill: Option<Spill>,
+    /// Rows of all runs and of the load.
+    count: u64,
+}
+
+impl Sorter {
+    /// Keeps up to `budget_bytes` in memory and the rest in a nameless file in `directory`.
+    pub fn new(directory: &Path, budget_bytes: usize) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            budget_bytes: budget_bytes.min(BUDGET_BYTES_MAX),
+            rows: Rows::default(),
+            spill: None,
+            count: 0,
+        }
+    }
+
+    /// Adds all rows of a batch.
+    pub fn append(&mut self, rows: &Rows) -> Result<(), TraceError> {
+        if !self.rows.is_empty() && self.rows.size_bytes() + rows.size_bytes() > self.budget_bytes {
+            self.put_aside()?;
+        }
+        self.count += rows.len() as u64;
+        match &mut self.spill {
+            // What goes on where the file ends needs no load to be sorted in.
+            Some(spill) if self.rows.is_empty() && spill.is_continued_by(rows) => spill.write(rows),
+            _ => {
+                self.rows.append(rows);
+                Ok(())
+            }
+        }
+    }
+
+    /// The number of rows taken so far.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Sorts the load and writes it to the file.
+    fn put_aside(&mut self) -> Result<(), TraceError> {
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            None => self.spill.insert(Spill::create(&self.directory)?),
+        };
+        self.rows.sort();
+        spill.write(&self.rows)?;
+        self.rows.clear();
+        Ok(())
+    }
+
+    /// Ends the input.
+    pub fn finish(mut self) -> Result<Sorted, TraceError> {
+        if self.spill.is_some() && !self.rows.is_empty() {
+            self.put_aside()?;
+        }
+        let store = match self.spill {
+            None => {
+                self.rows.sort();
+                Store::Memory { rows: self.rows, next: 0 }
+            }
+            Some(spill) => {
+                drop(self.rows);
+                Store::File(Merge::new(spill, self.budget_bytes)?)
+            }
+        };
+        Ok(Sorted { store })
+    }
+}
+
+/// Gives rows in order.
+pub(crate) struct Sorted {
+    store: Store,
+}
+
+enum Store {
+    Memory { rows: Rows, next: usize },
+    File(Merge),
+}
+
+impl Sorted {
+    /// The key of the next row.
+    pub fn peek(&self) -> Option<Key> {
+        match &self.store {
+            Store::Memory { rows, next } => rows.keys().get(*next).copied(),
+            Store::File(merge) => merge.heads.peek().map(|Reverse(head)| head.key),
+        }
+    }
+
+    /// Moves the next row to the end of `rows`; false when there is none left.
+    pub fn next_into(&mut self, rows: &mut Rows) -> Result<bool, TraceError> {
+        match &mut self.store {
+            Store::Memory { rows: sorted, next } => {
+                let Some(&key) = sorted.keys().get(*next) else { return Ok(false) };
+                rows.push_encoded(key, sorted.encoded(*next));
+                *next += 1;
+                Ok(true)
+            }
+            Store::File(merge) => merge.next_into(rows),
+        }
+    }
+}
+
+/// The temporary file and what lies where in it.
+struct Spill {
+    file: File,
+    directory: PathBuf,
+    end: u64,
+    runs: Vec<Run>,
+    buffer: Vec<u8>,
+}
+
+/// A sorted sequence of rows in the file.
+struct Run {
+    start: u64,
+    length: u64,
+    first: Key,
+    last: Key,
+}
+
+impl Spill {
+    fn create(directory: &Path) -> Result<Self, TraceError> {
+        let file = tempfile::tempfile_in(directory).map_err(TraceError::io(directory))?;
+        let buffer = Vec::with_capacity(2 * WRITE_BYTES);
+        Ok(Self { file, directory: directory.to_owned(), end: 0, runs: Vec::new(), buffer })
+    }
+
+    /// Tells whether these rows are in order and none lies before the end of the latest run.
+    fn is_continued_by(&self, rows: &Rows) -> bool {
+        let (last, first) = (self.runs.last().map(|run| run.last), rows.keys().first());
+        let is_behind = last.zip(first).is_some_and(|(last, first)| last.order() <= first.order());
+        is_behind && rows.is_ordered()
+    }
+
+    /// Writes rows that are in order.
+    fn write(&mut self, rows: &Rows) -> Result<(), TraceError> {
+        let (Some(&first), Some(&last)) = (rows.keys().first(), rows.keys().last()) else {
+            return Ok(());
+        };
+        let start = self.end;
+        for (index, key) in rows.keys().iter().enumerate() {
+            self.buffer.extend_from_slice(&key.time_ns.to_le_bytes());
+            self.buffer.extend_from_slice(&key.source.to_le_bytes());
+            self.buffer.extend_from_slice(&key.seq.to_le_bytes());
+            self.buffer.extend_from_slice(rows.encoded(index));
+            if self.buffer.len() >= WRITE_BYTES {
+                self.flush()?;
+            }
+        }
+        self.flush()?;
+        // Only the latest run grows: an earlier load is then never in a later run, which is what
+        // keeps rows with equal keys in the order they came in.
+        match self.runs.last_mut().filter(|run| run.last.order() <= first.order()) {
+            Some(run) => {
+                run.length += self.end - start;
+                run.last = last;
+            }
+            None => self.runs.push(Run { start, length: self.end - start, first, last }),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), TraceError> {
+        self.file.write_all(&self.buffer).map_err(TraceError::io(&self.directory))?;
+        self.end += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Merges the runs of a file.
+struct Merge {
+    file: File,
+    directory: PathBuf,
+    read_bytes: usize,
+    runs: Vec<RunReader>,
+    heads: BinaryHeap<Reverse<Head>>,
+}
+
+/// The next row of a run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Head {
+    key: Key,
+    run: usize,
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.key.order(), self.run).cmp(&(other.key.order(), other.run))
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What is left of a run, and a buffer of what was read of it.
+struct RunReader {
+    /// Beginning and length of what is still to be read.
+    start: u64,
+    length: u64,
+    buffer: Vec<u8>,
+    at: usize,
+}
+
+impl Merge {
+    fn new(spill: Spill, budget_bytes: usize) -> Result<Self, TraceError> {
+        let (least, most) = READ_BYTES;
+        let read_bytes = (budget_bytes / spill.runs.len().max(1)).clamp(least, most);
+        let heads = spill.runs.iter().zip(0..);
+        let heads =
+            heads.map(|(run, index)| Reverse(Head { key: run.first, run: index })).collect();
+        let runs = spill.runs.iter().map(|run| RunReader {
+            start: run.start,
+            length: run.length,
+            buffer: Vec::new(),
+            at: 0,
+        });
+        let runs = runs.collect();
+        Ok(Self { file: spill.file, directory: spill.directory, read_bytes, runs, heads })
+    }
+
+    fn next_into(&mut self, rows: &mut Rows) -> Result<bool, TraceError> {
+        let Some(mut head) = self.heads.peek_mut() else { return Ok(false) };
+        let Reverse(Head { key, run }) = *head;
+        let source = Source { file: &mut self.file, bytes: self.read_bytes };
+        let damaged = || TraceError::Spilled { path: self.directory.clone() };
+        let io = TraceError::io(&self.directory);
+        let reader = &mut self.runs[run];
+        let next = match reader.next_into(key, rows, source).map_err(io)? {
+            Taken::Next(next) => Some(next),
+            Taken::Last => None,
+            Taken::Damaged => return Err(damaged()),
+        };
+        match next {
+            // The heap looks at its order only when a head was changed, and then compares it
+            // with two others.
+            Some(next) => *head = Reverse(Head { key: next, run }),
+            None => {
+                PeekMut::pop(head);
+                // The buffers of runs that have ended are of no use to those that begin.
+                self.runs[run].buffer = Vec::new();
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The file, and how much of it to read at once.
+struct Source<'a> {
+    file: &'a mut File,
+    bytes: usize,
+}
+
+/// What followed a row that was taken.
+enum Taken {
+    Next(Key),
+    Last,
+    Damaged,
+}
+
+impl RunReader {
+    /// Moves the row whose key is known to `rows` and reads the key of the next.
+    fn next_into(
+        &mut self,
+        key: Key,
+        rows: &mut Rows,
+        mut source: Source<'_>,
+    ) -> std::io::Result<Taken> {
+        if !self.fill(KEY_BYTES + 4, &mut source)? {
+            return Ok(Taken::Damaged);
+        }
+        let row_at = self.at + KEY_BYTES;
+        let Some(length) =
+            self.buffer[row_at..].first_chunk().and_then(|prefix| length_of(*prefix))
+        else {
+            return Ok(Taken::Damaged);
+        };
+        if !self.fill(KEY_BYTES + length, &mut source)? {
+            return Ok(Taken::Damaged);
+        }
+        let row_at = self.at + KEY_BYTES;
+        rows.push_encoded(key, &self.buffer[row_at..row_at + length]);
+        self.at = row_at + length;
+        if !self.fill(KEY_BYTES, &mut source)? {
+            let is_whole = self.at == self.buffer.len() && self.length == 0;
+            return Ok(if is_whole { Taken::Last } else { Taken::Damaged });
+        }
+        let key = self.buffer[self.at..].first_chunk::<KEY_BYTES>().map(read_key);
+        Ok(key.map_or(Taken::Damaged, Taken::Next))
+    }
+
+    /// Sees to it that this many bytes follow in the buffer; false when there are fewer.
+    fn fill(&mut self, bytes: usize, source: &mut Source<'_>) -> std::io::Result<bool> {
+        if self.buffer.len() - self.at >= bytes {
+            return Ok(true);
+        }
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let old = self.buffer.len();
+        let read = self.length.min(source.bytes.max(bytes - old) as u64);
+        self.buffer.resize(old + read as usize, 0);
+        source.file.seek(SeekFrom::Start(self.start))?;
+        source.file.read_exact(&mut self.buffer[old..])?;
+        self.start += read;
+        self.length -= read;
+        Ok(self.buffer.len() >= bytes)
+    }
+}
+
+fn read_key(bytes: &[u8; KEY_BYTES]) -> Key {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, seq @ ..] = *bytes;
+    let time_ns = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    Key::new(time_ns, u32::from_le_bytes([i, j, k, l]), u64::from_le_bytes(seq))
+}
+
+#[cfg(test)]
+mod tests {
+    use openload_contract::digest::mix;
+
+    use super::*;
+    use crate::rows::Row;
+
+    /// Rows whose time is `time(index)`, each with a payload of its own.
+    fn batches(count: u64, time: impl Fn(u64) -> i64) -> Vec<Rows> {
+        let mut batches = Vec::new();
+        let indices: Vec<u64> = (0..count).collect();
+        for chunk in indices.chunks(700) {
+            let mut rows = Rows::default();
+            for &index in chunk {
+                let target = format!("/{index}/{}", "x".repeat((mix(index) % 50) as usize));
+                let row = Row { target: target.as_bytes(), ..Row::default() };
+                rows.push(Key::new(time(index), (index % 3) as u32, index / 5), &row);
+            }
+            batches.push(rows);
+        }
+        batches
+    }
+
+    fn sorted(batches: &[Rows], budget_bytes: usize) -> (Vec<(Key, Vec<u8>)>, usize) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(directory.path(), budget_bytes);
+        batches.iter().for_each(|rows| sorter.append(rows).unwrap());
+        let count = sorter.count();
+        let mut sorted = sorter.finish().unwrap();
+        let runs = match &sorted.store {
+            Store::Memory { .. } => 0,
+            Store::File(merge) => merge.runs.len(),
+        };
+        let mut rows = Rows::default();
+        while let Some(key) = sorted.peek() {
+            assert!(sorted.next_into(&mut rows).unwrap());
+            assert_eq!(rows.keys().last().unwrap().order(), key.order());
+        }
+        assert!(!sorted.next_into(&mut rows).unwrap());
+        assert_eq!(rows.len() as u64, count);
+        let row = |index: usize| (rows.keys()[index], rows.encoded(index).to_vec());
+        ((0..rows.len()).map(row).collect(), runs)
+    }
+
+    #[test]
+    fn a_sort_beyond_the_budget_equals_one_in_memory() {
+        // Many equal times, so that ties are decided by source, line and order of arrival.
+        let batches = batches(20_000, |index| (mix(index) % 500).cast_signed());
+        let (in_memory, runs) = sorted(&batches, usize::MAX);
+        assert_eq!(runs, 0);
+        let mut expected: Vec<_> = batches
+            .iter()
+            .flat_map(|rows| (0..rows.len()).map(|index| (rows.keys()[index], rows.encoded(index))))
+            .collect();
+        expected.sort_by_key(|(key, _)| key.order());
+        assert!(expected.iter().map(|row| row.1).eq(in_memory.iter().map(|row| &row.1[..])));
+        for budget_bytes in [1, 200_000, 1_000_000] {
+            let (merged, runs) = sorted(&batches, budget_bytes);
+            assert!(runs > 1, "{runs}");
+            assert!(merged.iter().map(|row| &row.1).eq(in_memory.iter().map(|row| &row.1)));
+        }
+    }
+
+    #[test]
+    fn what_is_in_order_makes_one_run_and_what_is_nearly_so_makes_few() {
+        let (_, runs) = sorted(&batches(20_000, |index| (index / 10).cast_signed()), 100_000);
+        // Sources and lines under equal times are not in order here, times are.
+        assert!(runs <= 2, "{runs}");
+        let (_, runs) = sorted(&batches(20_000, u64::cast_signed), 100_000);
+        assert_eq!(runs, 1);
+        let (_, runs) = sorted(&batches(20_000, |index| -index.cast_signed()), 100_000);
+        assert!(runs > 10, "{runs}");
+    }
+
+    #[test]
+    fn nothing_sorts_to_nothing() {
+        assert_eq!(sorted(&[], 0).0, []);
+        assert_eq!(sorted(&[Rows::default()], 0).0, []);
+    }
+}
