@@ -11,6 +11,7 @@ pub mod os;
 pub mod pacer;
 pub mod plan;
 pub mod profile;
+pub mod replay;
 pub mod run;
 pub mod schedule;
 #[cfg(test)]

@@ -7,10 +7,14 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use openload_contract::{AnalysisSettings, Objective, PhaseRecord, RateCurve};
+use openload_traces::transform::ReplaySpec;
+use regex::bytes::Regex;
 
+use crate::replay::Survey;
 use crate::target::TargetSpec;
 use crate::template::Template;
 
@@ -58,9 +62,7 @@ impl Plan {
 
     /// Greatest rate: the peaks of all streams together, in arrivals per second.
     pub fn peak_rate(&self) -> f64 {
-        let peak =
-            |stream: &StreamPlan| stream.curves().map(|curve| curve.peak()).fold(0.0, f64::max);
-        self.streams.iter().map(peak).sum()
+        self.streams.iter().map(StreamPlan::peak_rate).sum()
     }
 }
 
@@ -73,6 +75,8 @@ pub struct StreamPlan {
     pub phases: Vec<PhaseRecord>,
     /// Positions in [`Plan::scenarios`]; never empty.
     pub scenarios: Vec<usize>,
+    /// Recorded arrivals in place of an arrival process; the stream then has one phase.
+    pub trace: Option<TracePlan>,
 }
 
 impl StreamPlan {
@@ -88,6 +92,86 @@ impl StreamPlan {
             RateCurve::new(&phase.rate, length_s)
         })
     }
+
+    /// Greatest rate of any phase, in an MMPP that of its fastest state.
+    fn peak_rate(&self) -> f64 {
+        let peaks = self.curves().zip(&self.phases);
+        peaks.map(|(curve, phase)| curve.peak() * phase.arrival.peak_factor()).fold(0.0, f64::max)
+    }
+}
+
+/// Recorded arrivals, and what becomes of them.
+#[derive(Debug, Clone)]
+pub struct TracePlan {
+    /// The canonical timeline.
+    pub file: PathBuf,
+    /// Where the replayed part begins; the first event when absent.
+    pub from: Option<TraceInstant>,
+    /// Where it ends (exclusive); behind the last event when absent.
+    pub to: Option<TraceInstant>,
+    /// What is done to the timeline; its slice is in `from` and `to`.
+    pub spec: ReplaySpec,
+    /// Pause between two rounds, ns; the mean gap of the trace when absent.
+    pub seam_ns: Option<i64>,
+    /// Methods that are sent. Events with another are left out of the timeline, and counted.
+    pub methods: Vec<Method>,
+    /// How an event becomes a request.
+    pub request: EventRequest,
+    /// Scenario of the requests made from events, as a position in [`Plan::scenarios`]. Events
+    /// that do not say what was asked for send the scenarios of the stream.
+    pub scenario: usize,
+    /// What the timeline comes to, once the file was read.
+    pub survey: Option<Arc<Survey>>,
+}
+
+/// An instant of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceInstant {
+    /// Ns since the trace's first event.
+    SinceStart(i64),
+    /// Ns since 1970-01-01 UTC.
+    Unix(i64),
+}
+
+/// How an event of a trace becomes a request.
+#[derive(Debug, Clone, Default)]
+pub struct EventRequest {
+    /// Whom the request says it is for. It goes to the plan's target in any case.
+    pub host: HostRule,
+    /// Recorded headers that are left out.
+    pub remove: Vec<HeaderName>,
+    /// Recorded headers that get another name.
+    pub rename: Vec<(HeaderName, HeaderName)>,
+    /// Headers that are added, in place of recorded ones of their name.
+    pub set: Vec<(HeaderName, Template)>,
+    /// Replacements in path and query, one after another.
+    pub rewrite: Vec<(Regex, Vec<u8>)>,
+    /// What is sent as body.
+    pub body: BodyRule,
+    /// Whether each request says in a header that it is a replay.
+    pub is_marked: bool,
+}
+
+/// What the `host` header of a replayed request says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum HostRule {
+    /// The plan's target.
+    #[default]
+    Target,
+    /// The recorded host, where there is one. Nothing is sent to it.
+    Keep,
+    /// This one.
+    Named(String),
+}
+
+/// What a replayed request carries as body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyRule {
+    /// The recorded body; where only its length was recorded, as many filling bytes.
+    #[default]
+    Recorded,
+    /// None.
+    Empty,
 }
 
 /// A weighted, tagged unit of work.

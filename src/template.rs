@@ -5,6 +5,7 @@
 //! and the arrival, and never on which worker sends it.
 
 use openload_contract::digest::mix;
+use openload_traces::record::Tokens;
 use thiserror::Error;
 
 /// A template could not be understood.
@@ -14,7 +15,10 @@ pub enum TemplateError {
     #[error("`{{{{` is not closed by `}}}}`")]
     Unclosed,
     /// A name that is no function.
-    #[error("unknown function `{found}`; known are uniform(low, high) and seq()")]
+    #[error(
+        "unknown function `{found}`; known are uniform(low, high), seq(), and with a trace \
+         input_tokens() and output_tokens()"
+    )]
     UnknownFunction {
         /// What was written.
         found: String,
@@ -34,6 +38,8 @@ enum Piece {
     Literal(String),
     Uniform { low: u64, high: u64 },
     Seq,
+    InputTokens,
+    OutputTokens,
 }
 
 /// Text with places that are filled in per request.
@@ -47,12 +53,19 @@ pub struct Template {
 pub struct Draws {
     key: u64,
     seq: u64,
+    tokens: Tokens,
 }
 
 impl Draws {
     /// Draws for arrival `seq` of a run with `seed`.
     pub fn new(seed: u64, seq: u64) -> Self {
-        Self { key: mix(seed ^ mix(seq)), seq }
+        Self { key: mix(seed ^ mix(seq)), seq, tokens: Tokens::default() }
+    }
+
+    /// The same for an event of a trace that says how many tokens its request had.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        Self { tokens, ..self }
     }
 
     /// The `index`-th 64 random bits.
@@ -92,6 +105,11 @@ impl Template {
         }
     }
 
+    /// Tells whether a place is filled from an event of a trace.
+    pub fn needs_trace(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::InputTokens | Piece::OutputTokens))
+    }
+
     /// Appends the text for one request to `output`.
     pub fn render(&self, draws: Draws, output: &mut Vec<u8>) {
         for (index, piece) in self.pieces.iter().enumerate() {
@@ -101,6 +119,8 @@ impl Template {
                     push_number(uniform(draws.bits(index), *low, *high), output);
                 }
                 Piece::Seq => push_number(draws.seq, output),
+                Piece::InputTokens => push_number(draws.tokens.input, output),
+                Piece::OutputTokens => push_number(draws.tokens.output, output),
             }
         }
     }
@@ -129,6 +149,10 @@ fn parse_call(call: &str) -> Result<Piece, TemplateError> {
         }
         "seq" if arguments.is_empty() => Ok(Piece::Seq),
         "seq" => Err(bad("seq takes nothing: seq()")),
+        "input_tokens" if arguments.is_empty() => Ok(Piece::InputTokens),
+        "input_tokens" => Err(bad("input_tokens takes nothing: input_tokens()")),
+        "output_tokens" if arguments.is_empty() => Ok(Piece::OutputTokens),
+        "output_tokens" => Err(bad("output_tokens takes nothing: output_tokens()")),
         _ => Err(TemplateError::UnknownFunction { found: name.to_owned() }),
     }
 }

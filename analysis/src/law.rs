@@ -14,15 +14,27 @@
 //! The smallest p-value, times the number of tests, is the answer (Bonferroni). The rate is
 //! known and not estimated, so the Kolmogorov–Smirnov p-values need no Lilliefors correction.
 //!
+//! An MMPP is a Poisson process given the path of its states, and the path can be drawn again
+//! from the seed: with the cumulative intensity along it in place of Λ the same tests hold.
+//!
+//! Gaps of a renewal process are independent in rescaled time and follow a law of their own
+//! (Kolmogorov–Smirnov). Where gaps vary much, many are shorter than the nanosecond to which
+//! instants are rounded, so the distance is the least that rounding leaves open.
+//!
 //! Constant pacing has no chance in it: arrival k lies where Λ reaches k plus a fixed offset,
 //! which is checked to the nanosecond.
 
-use openload_contract::RateCurve;
+use openload_contract::{GapLaw, RateCurve};
+use statrs::distribution::{ContinuousCDF, Normal};
+use statrs::function::gamma::checked_gamma_lr;
 
 use crate::numeric::{autocorrelation, normal_two_sided, ns_to_s};
 
 /// Fewer arrivals than this leave the approximations of the p-values too rough for 10⁻⁴.
 const ARRIVALS_MIN: usize = 50;
+
+/// Greatest standard deviation of the number of gaps, as a share of the number.
+const GAPS_SPREAD_MAX: f64 = 0.2;
 
 /// p-values of the four tests; small ones mean that the arrivals do not follow their law.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,8 +70,24 @@ impl Rescaled {
     /// Rescales ascending instants, ns since the phase began; `share` is the part of the
     /// phase's lanes that they come from, `length_ns` how much of the phase was run.
     pub fn new(instants_ns: &[i64], curve: &RateCurve, share: f64, length_ns: i64) -> Self {
-        let areas = instants_ns.iter().map(|&ns| share * curve.expected(ns_to_s(ns))).collect();
-        Self { areas, total: share * curve.expected(ns_to_s(length_ns)) }
+        Self::along(instants_ns, |instant_s| curve.expected(instant_s), share, length_ns)
+    }
+
+    /// The same with any cumulative intensity, which is asked in ascending order of time.
+    pub fn along(
+        instants_ns: &[i64],
+        mut expected: impl FnMut(f64) -> f64,
+        share: f64,
+        length_ns: i64,
+    ) -> Self {
+        let mut area = |ns: i64| share * expected(ns_to_s(ns));
+        let areas = instants_ns.iter().map(|&ns| area(ns)).collect();
+        Self { areas, total: area(length_ns) }
+    }
+
+    /// Expected number of arrivals.
+    pub fn total(&self) -> f64 {
+        self.total
     }
 
     /// Tells whether there are enough arrivals to judge.
@@ -107,6 +135,52 @@ impl Rescaled {
     }
 }
 
+/// Tells whether a phase of `total` expected arrivals shows enough gaps of a renewal process.
+///
+/// The gaps of a phase are those that fit into it. How many do has the standard deviation
+/// `cv·√total`; where that is small beside the number itself, the choice does not matter.
+pub fn is_enough_for_gaps(cv: f64, total: f64) -> bool {
+    cv * total.sqrt() <= GAPS_SPREAD_MAX * total
+}
+
+/// Tests the gaps of a renewal process against their law; returns a p-value.
+///
+/// Instants are whole nanoseconds: each gap is known only between a lower and an upper end,
+/// and so is each of the gaps in order of length. The distance is the least of any gaps
+/// between those ends.
+pub fn renewal_gaps_fit(instants_ns: &[i64], curve: &RateCurve, law: GapLaw) -> f64 {
+    let area = |ns: i64, half_ns: f64| curve.expected(ns_to_s(ns) + half_ns * 1e-9);
+    // Where the first gap begins is the phase's business.
+    let pairs = || instants_ns.iter().zip(instants_ns.iter().skip(1));
+    // The integral itself is known to a few of its last bits.
+    let blur = 8.0 * f64::EPSILON * curve.total();
+    let ends = |half_ns: f64| {
+        let gaps = pairs().map(|(&before, &now)| area(now, half_ns) - area(before, -half_ns));
+        let mut gaps: Vec<f64> = gaps.map(|gap| gap + blur.copysign(half_ns)).collect();
+        gaps.sort_unstable_by(f64::total_cmp);
+        gaps
+    };
+    let (least, most) = (ends(-0.5), ends(0.5));
+    let (below, above) = one_sided(&least, &most, |gap| gap_cdf(law, gap));
+    kolmogorov(below.max(above), least.len())
+}
+
+/// Distribution function of the gaps of a renewal process.
+fn gap_cdf(law: GapLaw, gap: f64) -> f64 {
+    if gap <= 0.0 {
+        return 0.0;
+    }
+    match law {
+        GapLaw::Constant => f64::from(u8::from(gap >= 1.0)),
+        // Fails only at 0 and at infinity.
+        GapLaw::Gamma { shape } => checked_gamma_lr(shape, shape * gap).unwrap_or(1.0),
+        GapLaw::Weibull { shape, scale } => -(-(gap / scale).powf(shape)).exp_m1(),
+        GapLaw::Lognormal { sigma } => {
+            Normal::standard().cdf((gap.ln() + 0.5 * sigma * sigma) / sigma)
+        }
+    }
+}
+
 /// Finds the first of ascending instants that is not where constant pacing puts it.
 ///
 /// Whole runs hold every arrival; a shard holds some of them, so only the pace is checked.
@@ -127,13 +201,21 @@ pub fn off_pace(instants_ns: &[i64], curve: &RateCurve, is_whole: bool) -> Optio
 
 /// Kolmogorov–Smirnov distance of ascending values from a law given by its distribution.
 pub fn distance(sorted: &[f64], law: impl Fn(f64) -> f64) -> f64 {
-    let count = sorted.len() as f64;
-    let gaps = (0..).zip(sorted).map(|(index, &value)| {
-        let expected = law(value);
+    let (below, above) = one_sided(sorted, sorted, law);
+    below.max(above)
+}
+
+/// How far the law is above the values' own distribution, and how far below it; for ascending
+/// values each known to lie between an element of `least` and one of `most`.
+fn one_sided(least: &[f64], most: &[f64], law: impl Fn(f64) -> f64) -> (f64, f64) {
+    let count = least.len() as f64;
+    let parts = (0..).zip(least.iter().zip(most)).map(|(index, (&least, &most))| {
         let below = f64::from(index) / count;
-        (expected - below).max(below + 1.0 / count - expected)
+        (law(least) - below, below + 1.0 / count - law(most))
     });
-    gaps.fold(0.0, f64::max)
+    parts.fold((0.0, 0.0), |greatest: (f64, f64), part| {
+        (greatest.0.max(part.0), greatest.1.max(part.1))
+    })
 }
 
 /// p-value of a Kolmogorov–Smirnov distance among `count` values (Stephens 1970).
@@ -171,10 +253,11 @@ pub fn dispersion(instants_ns: impl Iterator<Item = i64>, window_ns: i64, end_ns
 
 #[cfg(test)]
 mod tests {
-    use openload_contract::RateLaw;
+    use openload_contract::{GapFamily, RateLaw, Renewal};
+    use rand_distr::{Distribution, Gamma, LogNormal, Weibull};
 
     use super::*;
-    use crate::numeric::s_to_ns;
+    use crate::numeric::{resampler, s_to_ns};
     use crate::testing::{poisson, uniform};
 
     const LENGTH_S: f64 = 60.0;
@@ -289,5 +372,73 @@ mod tests {
         let index = dispersion(poisson.into_iter(), 100_000_000, s_to_ns(LENGTH_S));
         assert!((index - 1.0).abs() < 0.2, "{index}");
         assert!(dispersion(train(0.5, RATE), 100_000_000, s_to_ns(LENGTH_S)) < 0.01);
+    }
+
+    /// Arrivals of a renewal process; other code than the timeline's draws the gaps. The first
+    /// one is a whole gap.
+    fn renewal(seed: u64, law: GapLaw, curve: &RateCurve) -> Vec<i64> {
+        match law {
+            GapLaw::Gamma { shape } => {
+                arrivals(seed, Gamma::new(shape, 1.0 / shape).unwrap(), curve)
+            }
+            GapLaw::Weibull { shape, scale } => {
+                arrivals(seed, Weibull::new(scale, shape).unwrap(), curve)
+            }
+            GapLaw::Lognormal { sigma } => {
+                arrivals(seed, LogNormal::new(-0.5 * sigma * sigma, sigma).unwrap(), curve)
+            }
+            GapLaw::Constant => panic!("no law of chance"),
+        }
+    }
+
+    fn arrivals(seed: u64, gaps: impl Distribution<f64>, curve: &RateCurve) -> Vec<i64> {
+        let gaps = gaps.sample_iter(resampler(seed, "renewal"));
+        let areas = gaps.scan(0.0, |area, gap| {
+            *area += gap;
+            Some(*area)
+        });
+        areas.map_while(|area| curve.instant(area)).map(s_to_ns).collect()
+    }
+
+    #[test]
+    fn gaps_of_a_renewal_process_are_rejected_as_often_as_promised() {
+        for family in [GapFamily::Gamma, GapFamily::Weibull, GapFamily::Lognormal] {
+            for (cv, length_s) in [(0.1, 10.0), (0.7, 10.0), (2.0, 10.0), (6.0, 5.0)] {
+                let curve = RateCurve::new(&RateLaw::Ramp { from: 100.0, to: 300.0 }, length_s);
+                assert!(is_enough_for_gaps(cv, curve.total()));
+                let law = Renewal { cv, family }.gap_law();
+                let other = Renewal { cv: 1.3 * cv, family }.gap_law();
+                let all: Vec<Vec<i64>> = (0..200).map(|seed| renewal(seed, law, &curve)).collect();
+                let rejected = |law| {
+                    all.iter().filter(|one| renewal_gaps_fit(one, &curve, law) < 0.01).count()
+                };
+                let (right, wrong) = (rejected(law), rejected(other));
+                // Binomial(200, .01) exceeds 7 with probability .1 %.
+                assert!(right <= 7, "{family:?} {cv}: {right} of 200");
+                assert!(wrong >= 20, "{family:?} {cv}: {wrong} of 200");
+            }
+        }
+    }
+
+    /// At 100,000 arrivals a second and cv 5 most gaps are below a nanosecond.
+    #[test]
+    fn gaps_that_rounding_has_made_0_do_not_reject_a_law() {
+        let curve = RateCurve::new(&RateLaw::Constant { rate: 100_000.0 }, 0.3);
+        let law = Renewal { cv: 5.0, family: GapFamily::Gamma }.gap_law();
+        for seed in 0..5 {
+            let instants = renewal(seed, law, &curve);
+            let zeros = instants.windows(2).filter(|pair| pair[0] == pair[1]).count();
+            assert!(zeros * 2 > instants.len(), "{zeros} of {}", instants.len());
+            assert!(renewal_gaps_fit(&instants, &curve, law) > 1e-3);
+            let poisson = Renewal { cv: 1.0, family: GapFamily::Gamma }.gap_law();
+            assert!(renewal_gaps_fit(&instants, &curve, poisson) < 1e-9);
+        }
+    }
+
+    #[test]
+    fn few_gaps_that_vary_much_are_not_judged() {
+        assert!(is_enough_for_gaps(2.0, 100.0));
+        assert!(!is_enough_for_gaps(2.0, 99.0));
+        assert!(is_enough_for_gaps(0.0, 1.0));
     }
 }

@@ -51,7 +51,7 @@ pub mod warnings;
 use std::path::Path;
 
 use openload_contract::summary::{RunFacts, SecondRow};
-use openload_contract::{ArrivalKind, Manifest, SCHEMA_VERSION, Summary};
+use openload_contract::{Manifest, SCHEMA_VERSION, Summary};
 use openload_samples::Recovered;
 
 pub use error::Error;
@@ -116,7 +116,7 @@ fn run_facts(run: &Run) -> Result<RunFacts, Error> {
     let columns = run.samples.columns()?;
     let last_ns = (0..columns.len()).map(|row| columns.finished_at(row)).max();
     let mut arrival: Vec<String> =
-        run.phases().map(|(_, phase)| arrival_name(phase.arrival).to_owned()).collect();
+        run.phases().map(|(_, phase)| phase.arrival.name().to_owned()).collect();
     arrival.sort();
     arrival.dedup();
     let host = &manifest.host;
@@ -134,12 +134,4 @@ fn run_facts(run: &Run) -> Result<RunFacts, Error> {
         arrival,
         host: format!("{} {} ({} cores)", host.os, host.arch, host.cores),
     })
-}
-
-fn arrival_name(kind: ArrivalKind) -> &'static str {
-    match kind {
-        ArrivalKind::Poisson => "poisson",
-        ArrivalKind::Constant => "constant",
-        ArrivalKind::Uniform => "uniform",
-    }
 }

@@ -61,6 +61,15 @@ impl Run {
         if self.manifest.streams.len() > 1 { format!("{stream}/{phase}") } else { phase.to_owned() }
     }
 
+    /// Position of a phase's stream in the timeline and of the phase in its stream: with the
+    /// seed, where its random numbers came from.
+    pub fn position(&self, stream: &str, phase: &str) -> Option<(usize, usize)> {
+        let streams = &self.manifest.streams;
+        let stream_index = streams.iter().position(|one| one.name == stream)?;
+        let phases = &streams[stream_index].phases;
+        Some((stream_index, phases.iter().position(|one| one.name == phase)?))
+    }
+
     /// The stretch of a phase that was run; empty when the run ended before it.
     pub fn span(&self, phase: &PhaseRecord) -> (i64, i64) {
         let start_ns = phase.start_ns.min(self.end_ns);

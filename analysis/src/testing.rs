@@ -4,16 +4,21 @@ use std::path::Path;
 
 use openload_contract::manifest::{HostRecord, TimelineRecord};
 use openload_contract::monitor::{self, Vitals};
+use openload_contract::seeding::{Purpose, generator_seed};
 use openload_contract::{
-    AnalysisSettings, ArrivalKind, Bound, Manifest, Metric, Objective, Outcome, PhaseRecord,
-    RateCurve, RateLaw, Role, RunStatus, SCHEMA_VERSION, ScenarioRecord, ShardId, StreamRecord,
-    TimelineDigest,
+    AnalysisSettings, ArrivalKind, Bound, Manifest, Metric, ModulatedCurve, Objective, Outcome,
+    PhaseRecord, RateCurve, RateLaw, Role, RunStatus, SCHEMA_VERSION, ScenarioRecord, ShardId,
+    StreamRecord, TimelineDigest,
 };
 use openload_samples::{Chunk, Names, PartWriter, Rotation, Sample, worker_dir};
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::numeric::{resampler, s_to_ns};
 use crate::run::Run;
+
+/// Seed in the manifest of a simulated run.
+const MANIFEST_SEED: u64 = 42;
 
 /// Uniform shares in (0, 1].
 pub fn uniform(seed: u64, count: usize) -> Vec<f64> {
@@ -109,7 +114,7 @@ impl Simulated {
             Self { manifest: manifest(phases), rows: Vec::new(), vitals: Vec::new(), workers: 2 };
         for (code, plan) in phases.iter().enumerate() {
             let start_ns = run.manifest.streams[0].phases[code].start_ns;
-            for instant in instants(plan, 1_000 * seed + code as u64) {
+            for instant in instants(plan, code, 1_000 * seed + code as u64) {
                 let seq = run.rows.len() as u64;
                 run.rows.push(sample(seq, start_ns + instant, code as u16, response_ns));
             }
@@ -241,8 +246,22 @@ fn delay(row: &mut Sample, delay_ns: i64) {
     row.response_ns += delay_ns;
 }
 
-fn instants(plan: &PhasePlan, seed: u64) -> Vec<i64> {
-    match plan.arrival {
+/// Instants of a phase; those of an MMPP lie along the path that the manifest's seed gives.
+fn instants(plan: &PhasePlan, phase: usize, seed: u64) -> Vec<i64> {
+    match &plan.arrival {
+        ArrivalKind::Mmpp(mmpp) => {
+            let path = generator_seed(MANIFEST_SEED, 0, phase, Purpose::Common);
+            let words = Xoshiro256PlusPlus::seed_from_u64(path).random_iter();
+            let curve = RateCurve::new(&plan.law, plan.length_s);
+            let mut curve = ModulatedCurve::new(curve, mmpp, words);
+            let mut random = resampler(seed, "poisson");
+            let mut area = 0.0;
+            std::iter::from_fn(move || {
+                area -= (1.0 - random.random::<f64>()).ln();
+                curve.instant(area).map(s_to_ns)
+            })
+            .collect()
+        }
         ArrivalKind::Constant => {
             let curve = RateCurve::new(&plan.law, plan.length_s);
             (0..).map_while(|k| curve.instant(f64::from(k))).map(s_to_ns).collect()
@@ -281,7 +300,7 @@ fn manifest(phases: &[PhasePlan]) -> Manifest {
         let record = PhaseRecord {
             name: plan.name.to_owned(),
             role: plan.role,
-            arrival: plan.arrival,
+            arrival: plan.arrival.clone(),
             rate: plan.law.clone(),
             start_ns,
             end_ns,
@@ -297,7 +316,7 @@ fn manifest(phases: &[PhasePlan]) -> Manifest {
         name: "simulated".to_owned(),
         status: RunStatus::Complete,
         stopped_because: None,
-        seed: 42,
+        seed: MANIFEST_SEED,
         start_unix_ns: 1_767_225_600_000_000_000,
         duration_ns: None,
         target: "http://127.0.0.1:8080".to_owned(),

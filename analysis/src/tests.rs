@@ -5,7 +5,8 @@ use std::path::Path;
 use openload_contract::monitor::Vitals;
 use openload_contract::summary::{CheckLevel, DriftShape};
 use openload_contract::{
-    ArrivalKind, Bound, Metric, Outcome, RateLaw, Role, RunStatus, ShardId, Summary, Verdict,
+    ArrivalKind, Bound, GapFamily, Metric, Mmpp, Outcome, RateLaw, Renewal, Role, RunStatus,
+    ShardId, Summary, Verdict,
 };
 use openload_samples::{Chunk, Names, PartWriter, Rotation, Sample, worker_dir};
 use proptest::prelude::*;
@@ -264,6 +265,66 @@ fn a_broken_timeline_is_invalid() {
     constant.rows[77].intended_ns += 100;
     constant.seal();
     assert_eq!(check_level(&analysed(&constant).summary, "timeline_law"), CheckLevel::Invalid);
+}
+
+fn modulated() -> ArrivalKind {
+    ArrivalKind::Mmpp(Mmpp { rates: vec![1.0, 10.0], stays_s: vec![0.5, 0.1] })
+}
+
+/// Judged by the rate alone the bursts would be impossible; along the path they are not.
+#[test]
+fn an_mmpp_is_judged_along_the_path_of_its_states() {
+    let baseline = phase("before", Role::Baseline, 200.0, 10.0);
+    let bursts = PhasePlan { arrival: modulated(), ..phase("hold", Role::Steady, 500.0, 20.0) };
+    let mut run = Simulated::new(&[baseline, bursts], 5 * MS);
+    let summary = analysed(&run).summary;
+    assert_eq!(check_level(&summary, "timeline_law"), CheckLevel::Ok, "{:?}", summary.reasons);
+    assert_eq!(summary.run.arrival, ["mmpp", "poisson"]);
+    let distance = summary.validity.fit.sent_ks_distance.expect("both phases are judged");
+    assert!(distance < 0.05, "{distance}");
+    let p_value = summary.validity.fit.intended_p_value.expect("both phases are judged");
+    assert!(p_value > 1e-3, "{p_value}");
+    // The path of another seed has its bursts elsewhere.
+    run.manifest.seed += 1;
+    let summary = analysed(&run).summary;
+    assert_eq!(check_level(&summary, "timeline_law"), CheckLevel::Invalid);
+    run.manifest.seed -= 1;
+    run.manifest.streams[0].phases[1].arrival = ArrivalKind::Poisson;
+    let summary = analysed(&run).summary;
+    assert_eq!(check_level(&summary, "timeline_law"), CheckLevel::Invalid);
+}
+
+fn check_detail(summary: &Summary, name: &str) -> String {
+    let found = summary.validity.checks.iter().find(|check| check.name == name);
+    found.expect("a check of this name").detail.clone()
+}
+
+#[test]
+fn what_cannot_be_tested_is_named_with_the_reason() {
+    let renewal = |cv| ArrivalKind::Renewal(Renewal { cv, family: GapFamily::Gamma });
+    let plan = phase("hold", Role::Steady, 500.0, 20.0);
+    let mut run = Simulated::new(&[plan], 5 * MS);
+    let mut tested = |arrival: ArrivalKind| {
+        run.manifest.streams[0].phases[0].arrival = arrival;
+        let summary = analysed(&run).summary;
+        (check_level(&summary, "timeline_law"), check_detail(&summary, "timeline_law"))
+    };
+    // Poisson arrivals are a renewal process of this cv and no other.
+    assert_eq!(tested(renewal(1.0)).0, CheckLevel::Ok);
+    assert_eq!(tested(renewal(1.3)).0, CheckLevel::Invalid);
+    assert_eq!(tested(renewal(0.0)).0, CheckLevel::Invalid);
+    let (level, detail) = tested(renewal(100.0));
+    assert_eq!(
+        (level, detail.as_str()),
+        (CheckLevel::Skipped, "not tested: 1 phase (too few arrivals)")
+    );
+    let (level, detail) = tested(ArrivalKind::Mmpp(Mmpp { rates: vec![0.0], stays_s: vec![] }));
+    assert_eq!(level, CheckLevel::Skipped);
+    assert!(detail.contains("make no arrival process"), "{detail}");
+    run.manifest.shard = ShardId { index: 0, count: 2 };
+    run.manifest.streams[0].phases[0].arrival = renewal(1.0);
+    let summary = analysed(&run).summary;
+    assert!(check_detail(&summary, "timeline_law").contains("a shard has only some arrivals"));
 }
 
 #[test]

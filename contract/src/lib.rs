@@ -1,29 +1,37 @@
 //! What the generator and the analysis agree on, and nothing else.
 //!
 //! A run is handed over in files. This crate names what is in them: the sample columns
-//! and their units ([`columns`]), the manifest `run.json` ([`Manifest`]), the rate laws a
-//! timeline was drawn from ([`RateLaw`]), the objectives a run is held to ([`Objective`]),
-//! and what the analysis publishes ([`Summary`], [`Verdict`], [`ExitCode`]).
+//! and their units ([`columns`]), the manifest `run.json` ([`Manifest`]), the arrival
+//! processes and rate laws a timeline was drawn from ([`ArrivalKind`], [`RateLaw`]), the
+//! objectives a run is held to ([`Objective`]), and what the analysis publishes
+//! ([`Summary`], [`Verdict`], [`ExitCode`]).
 //!
 //! It is a leaf: plain data, serde and a little arithmetic. It must not know tokio, hyper,
 //! polars, clocks or terminals.
 
+pub mod arrival;
 pub mod columns;
 pub mod digest;
 pub mod manifest;
+pub mod mmpp;
 pub mod monitor;
 pub mod objective;
 pub mod outcome;
 pub mod rate;
+pub mod renewal;
+pub mod seeding;
 pub mod settings;
 pub mod summary;
 pub mod verdict;
 
+pub use arrival::ArrivalKind;
 pub use digest::TimelineDigest;
 pub use manifest::{Manifest, PhaseRecord, Role, RunStatus, ScenarioRecord, ShardId, StreamRecord};
+pub use mmpp::{Mmpp, ModulatedCurve};
 pub use objective::{Bound, Metric, Objective};
 pub use outcome::Outcome;
-pub use rate::{ArrivalKind, RateCurve, RateLaw};
+pub use rate::{RateCurve, RateLaw, Step};
+pub use renewal::{GapFamily, GapLaw, Renewal};
 pub use settings::AnalysisSettings;
 pub use summary::Summary;
 pub use verdict::{ExitCode, Verdict};

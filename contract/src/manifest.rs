@@ -7,8 +7,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::arrival::ArrivalKind;
 use crate::objective::Objective;
-use crate::rate::{ArrivalKind, RateLaw};
+use crate::rate::RateLaw;
 use crate::settings::AnalysisSettings;
 
 /// Name of the manifest in a run directory.

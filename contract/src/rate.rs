@@ -7,21 +7,7 @@
 //! bit, on every platform, so the transcendental functions come from `libm` and not from
 //! the system.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// The stochastic law of the instants at which requests start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ArrivalKind {
-    /// Poisson arrivals; with a rate that changes, a non-homogeneous Poisson process.
-    #[default]
-    Poisson,
-    /// Arrival k at the instant when the integral of the rate reaches k.
-    Constant,
-    /// A renewal process in rescaled time with gaps uniform between 0 and 2.
-    Uniform,
-}
 
 /// A stretch of constant rate inside a step law.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -11,14 +11,17 @@ use super::console::{self, Failure};
 const RATE_LIMIT: f64 = 1_000.0;
 
 /// Asks once on a terminal, needs `--yes` elsewhere, when `plan` would send more than 1,000
-/// requests per second to a machine that is not this one.
+/// requests per second, or recorded ones, to a machine that is not this one.
 pub fn confirm(plan: &Plan, is_confirmed: bool) -> Result<(), Failure> {
     let peak = plan.peak_rate();
     let TargetAddress::Tcp { host, .. } = &plan.target else { return Ok(()) };
-    if is_confirmed || peak <= RATE_LIMIT || is_loopback(host) {
+    let is_replay = plan.streams.iter().any(|stream| stream.trace.is_some());
+    let needs_yes = is_replay || peak > RATE_LIMIT;
+    if is_confirmed || !needs_yes || is_loopback(host) {
         return Ok(());
     }
-    let question = format!("up to {peak:.0} requests per second will be sent to {host}");
+    let what = if is_replay { "recorded requests" } else { "requests" };
+    let question = format!("up to {peak:.0} {what} per second will be sent to {host}");
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(format!("{question}; add --yes to confirm")));
     }

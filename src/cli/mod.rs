@@ -7,9 +7,11 @@ mod console;
 mod doctor;
 mod plan;
 mod progress;
+mod replay;
 mod run;
 mod schema;
 mod target;
+mod trace;
 
 use clap::Parser;
 use openload_contract::ExitCode;
@@ -25,6 +27,8 @@ pub fn main() -> ExitCode {
     let done = match args.command {
         None => run::command(&args.run),
         Some(Command::Plan(plan)) => plan::command(&plan),
+        Some(Command::Replay(replay)) => replay::command(&replay),
+        Some(Command::Trace { what }) => trace::command(&what),
         Some(Command::Analyze(analyze)) => analyze::command(&analyze),
         Some(Command::Target(target)) => target::command(&target),
         Some(Command::Doctor(doctor)) => doctor::command(&doctor),

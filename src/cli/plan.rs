@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
-use openload::plan::Plan;
-use openload::profile::{self, Overrides};
-use openload::schedule::{LaneSet, Outline, outline};
+use openload::plan::{Plan, TracePlan};
+use openload::profile::{self, Overrides, ProfileError};
+use openload::replay::{self, Survey, Timelines, WINDOWS_NS};
+use openload::schedule::{LaneSet, Outline};
 use openload::sink::dump_timeline;
 use openload_contract::{ExitCode, ShardId};
+use openload_traces::TraceError;
+use openload_traces::stats::{TopEntry, TraceInfo};
 
-use super::args::{PlanArgs, ProfileArgs};
+use super::args::{OverrideArgs, PlanArgs, ProfileArgs};
 use super::console::{self, Failure};
 
 /// Columns of the chart.
@@ -19,8 +22,8 @@ const CHART_HEIGHT: usize = 6;
 /// Runs `gen plan`.
 pub fn command(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let plan = load(&args.profile)?;
-    let shard = args.profile.shard;
-    console::print(describe(&plan, shard));
+    let shard = args.profile.overrides.shard;
+    console::print(describe(&plan, shard)?);
     if let Some(path) = &args.dump {
         let lanes = LaneSet::of_worker(shard, 0, 1);
         let rows =
@@ -35,21 +38,40 @@ pub fn load(args: &ProfileArgs) -> Result<Plan, Failure> {
     let Some(name) = &args.profile else {
         return Err(Failure::usage("--profile is missing; try gen --profile spike"));
     };
-    let overrides = Overrides {
+    prepared(profile::load(name, &overrides(&args.overrides)))
+}
+
+/// Reads the profile in `text`, which `name` stands for in messages.
+pub fn load_text(name: &str, text: &str, args: &OverrideArgs) -> Result<Plan, Failure> {
+    prepared(profile::parse(name, text, &overrides(args)))
+}
+
+fn overrides(args: &OverrideArgs) -> Overrides {
+    Overrides {
         target: args.target.clone(),
         seed: args.seed,
         rate_scale: args.rate_scale,
         time_scale: args.time_scale,
         set: args.set.clone(),
         tags: args.tag.clone(),
-    };
-    profile::load(name, &overrides)
-        .map_err(|error| Failure { exit: ExitCode::Usage, message: error.to_string() })
+    }
+}
+
+/// Reads the traces of a plan.
+fn prepared(plan: Result<Plan, ProfileError>) -> Result<Plan, Failure> {
+    let wrong = |message: String| Failure { exit: ExitCode::Usage, message };
+    let mut plan = plan.map_err(|error| wrong(error.to_string()))?;
+    replay::prepare(&mut plan).map_err(|error| wrong(error.to_string()))?;
+    Ok(plan)
 }
 
 /// Describes a timeline in one screen.
-pub fn describe(plan: &Plan, shard: ShardId) -> String {
-    let outline = outline(plan, LaneSet::of_worker(shard, 0, 1));
+pub fn describe(plan: &Plan, shard: ShardId) -> Result<String, Failure> {
+    let mut outline = Outline::new(plan);
+    let wrong = |error: TraceError| Failure { exit: ExitCode::Usage, message: error.to_string() };
+    for arrival in Timelines::new(plan, LaneSet::of_worker(shard, 0, 1)).map_err(wrong)? {
+        outline.add(&arrival.map_err(wrong)?);
+    }
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "profile    {}   seed {}", plan.name, plan.seed);
@@ -63,17 +85,83 @@ pub fn describe(plan: &Plan, shard: ShardId) -> String {
     let _ = writeln!(text, "timeline   {}", outline.digest);
     describe_phases(&mut text, plan, &outline);
     describe_scenarios(&mut text, plan, &outline);
+    for stream in &plan.streams {
+        if let Some(trace) = &stream.trace {
+            text.push('\n');
+            text.push_str(&describe_trace(&stream.name, trace));
+        }
+    }
     text.push_str(&chart(&outline.per_second));
     for warning in &plan.warnings {
         let _ = writeln!(text, "warning: {warning}");
     }
+    Ok(text)
+}
+
+/// Describes a recorded stream: what will be sent, and what was done to it.
+pub fn describe_trace(stream: &str, trace: &TracePlan) -> String {
+    let Some(survey) = &trace.survey else { return String::new() };
+    let Survey { before, after, dispersion, expected, left_out, gap_cut, length_ns } = &**survey;
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "trace      {} (stream {stream}): {} events in {:.3} s, peak {} in a second, made of {} recorded ones",
+        trace.file.display(),
+        after.events,
+        *length_ns as f64 / 1e9,
+        after.burstiness.peak_per_s,
+        before.events,
+    );
+    let list = |entries: &[TopEntry]| {
+        let entries: Vec<String> =
+            entries.iter().take(5).map(|entry| format!("{} {}", entry.count, entry.name)).collect();
+        if entries.is_empty() { "none recorded".to_owned() } else { entries.join(", ") }
+    };
+    let _ = writeln!(text, "methods    {}", list(&after.methods));
+    let _ = writeln!(text, "paths      {}", list(&after.paths));
+    if !left_out.is_empty() {
+        let left_out: Vec<String> =
+            left_out.iter().map(|(method, count)| format!("{count} {method}")).collect();
+        let _ = writeln!(
+            text,
+            "left out   {}: not among the methods that are sent",
+            left_out.join(", ")
+        );
+    }
+    if gap_cut.count > 0 {
+        let removed_s = gap_cut.removed_ns as f64 / 1e9;
+        let _ = writeln!(text, "gaps       {} shortened, by {removed_s:.3} s", gap_cut.count);
+    }
+    let _ =
+        writeln!(text, "\n{:<24} {:>12} {:>12} {:>12}", "", "recorded", "to be sent", "by formula");
+    let row = |text: &mut String, name: &str, values: [Option<f64>; 3]| {
+        let shown = values.map(|value| value.map_or("-".to_owned(), |value| format!("{value:.3}")));
+        let _ = writeln!(text, "{name:<24} {:>12} {:>12} {:>12}", shown[0], shown[1], shown[2]);
+    };
+    let rate = before.burstiness.mean_per_s;
+    let sent = after.burstiness.mean_per_s;
+    row(
+        &mut text,
+        "events per second",
+        [Some(rate), Some(sent), Some(rate * expected.rate_factor)],
+    );
+    for (at, window_ns) in WINDOWS_NS.iter().enumerate() {
+        let recorded = before.burstiness.dispersion.iter().find(|one| one.window_ns == *window_ns);
+        let recorded = recorded.and_then(|one| one.index);
+        let formula = expected.dispersion.get(at).filter(|_| dispersion[at].is_some());
+        let formula = formula.map(|one| f64::midpoint(one.low, one.high));
+        let name = format!("dispersion in {} s", *window_ns as f64 / 1e9);
+        row(&mut text, &name, [recorded, dispersion[at], formula]);
+    }
+    let gap_s = |info: &TraceInfo| info.sessions.gap_ns.map(|gap| gap.p50 as f64 / 1e9);
+    row(&mut text, "gap in a session, s", [gap_s(before), gap_s(after), None]);
     text
 }
 
 fn describe_phases(text: &mut String, plan: &Plan, outline: &Outline) {
     let _ = writeln!(
         text,
-        "\n{:<24} {:<9} {:>10} {:>10} {:>12} {:>10}",
+        "\n{:<24} {:<9} {:>10} {:>10} {:>12} {:>10}  process",
         "phase", "role", "from s", "to s", "arrivals", "mean /s"
     );
     for (stream_index, stream) in plan.streams.iter().enumerate() {
@@ -88,9 +176,10 @@ fn describe_phases(text: &mut String, plan: &Plan, outline: &Outline) {
             };
             let _ = writeln!(
                 text,
-                "{name:<24} {:<9} {from_s:>10.3} {to_s:>10.3} {count:>12} {:>10.1}",
+                "{name:<24} {:<9} {from_s:>10.3} {to_s:>10.3} {count:>12} {:>10.1}  {}",
                 phase.role.name(),
                 count as f64 / (to_s - from_s),
+                phase.arrival,
             );
         }
     }

@@ -8,14 +8,14 @@ use openload::doctor::Calibration;
 use openload::os::StopRequests;
 use openload::plan::{Plan, TargetAddress};
 use openload::run::{RunHandle, RunOutcome, RunSettings, start, worker_count};
-use openload_contract::{ExitCode, Outcome, RunStatus};
+use openload_contract::{ExitCode, Outcome, RunStatus, ShardId};
 
 use super::analyze;
-use super::args::RunArgs;
+use super::args::{ProfileRunArgs, RunArgs};
 use super::confirm::confirm;
 use super::console::{self, Failure};
 use super::doctor::calibration_path;
-use super::plan::{describe, load};
+use super::plan::{describe, describe_trace, load};
 use super::progress::ProgressLine;
 
 /// How often the run is looked at.
@@ -25,14 +25,21 @@ const TICK: Duration = Duration::from_millis(50);
 const REASONS_MAX: usize = 6;
 
 /// Runs a profile.
-pub fn command(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let plan = load(&args.profile)?;
+pub fn command(args: &ProfileRunArgs) -> Result<ExitCode, Failure> {
+    run(load(&args.profile)?, args.profile.overrides.shard, &args.run)
+}
+
+/// Runs a plan, or one shard of it.
+pub fn run(plan: Plan, shard: ShardId, args: &RunArgs) -> Result<ExitCode, Failure> {
     if args.dry_run {
-        console::print(describe(&plan, args.profile.shard));
+        console::print(describe(&plan, shard)?);
         return Ok(ExitCode::Passed);
     }
+    if !args.quiet && !args.json {
+        tell_traces(&plan);
+    }
     confirm(&plan, args.yes)?;
-    let settings = settings(args, &plan);
+    let settings = settings(args, &plan, shard);
     let is_loud = !args.quiet && !args.json;
     if is_loud {
         console::say(introduce(&plan, &settings));
@@ -46,11 +53,10 @@ pub fn command(args: &RunArgs) -> Result<ExitCode, Failure> {
     if is_loud {
         tell_failures(&outcome.failures);
     }
-    judge(&outcome, args)
+    judge(&outcome, shard.count > 1, args)
 }
 
-fn settings(args: &RunArgs, plan: &Plan) -> RunSettings {
-    let shard = args.profile.shard;
+fn settings(args: &RunArgs, plan: &Plan, shard: ShardId) -> RunSettings {
     RunSettings {
         run_dir: args.out.clone().unwrap_or_else(|| default_out(&plan.name)),
         workers: args.workers.unwrap_or_else(|| worker_count(plan, shard, &args.cpus)),
@@ -59,6 +65,15 @@ fn settings(args: &RunArgs, plan: &Plan) -> RunSettings {
         cpus: args.cpus.clone(),
         cores: openload::os::cores(),
         start_at: args.start_at,
+    }
+}
+
+/// Says what of recorded traffic will be sent, before the first byte.
+fn tell_traces(plan: &Plan) {
+    for stream in &plan.streams {
+        if let Some(trace) = &stream.trace {
+            console::say(describe_trace(&stream.name, trace));
+        }
     }
 }
 
@@ -169,10 +184,9 @@ fn advice(outcome: Outcome) -> &'static str {
     }
 }
 
-fn judge(outcome: &RunOutcome, args: &RunArgs) -> Result<ExitCode, Failure> {
+fn judge(outcome: &RunOutcome, is_shard: bool, args: &RunArgs) -> Result<ExitCode, Failure> {
     let is_interrupted = outcome.status == RunStatus::Interrupted;
-    let is_only_recorded =
-        args.no_analysis || args.profile.shard.count > 1 || cfg!(not(feature = "analysis"));
+    let is_only_recorded = args.no_analysis || is_shard || cfg!(not(feature = "analysis"));
     let exit = if is_only_recorded {
         if !args.quiet && !args.json {
             console::say(format!(

@@ -154,9 +154,13 @@ impl<'a, C: Clock, N: Connection> OpenConnection<'a, C, N> {
 
     /// Sends the job's request and ends the job. Tells whether the exchange was carried to
     /// its end: a connection left in the middle of one is of no further use.
-    async fn exchange(&mut self, job: Job<C>) -> bool {
+    async fn exchange(&mut self, mut job: Job<C>) -> bool {
         let (worker, deadline) = (self.worker, &mut self.deadline);
-        let request = worker.requests.get(job.arrival.scenario, job.arrival.seq);
+        let recorded = job.take_recorded();
+        let request = match &recorded {
+            None => worker.requests.get(job.arrival.scenario, job.arrival.seq),
+            Some(recorded) => worker.requests.encoded(recorded.encoded()),
+        };
         deadline.set(worker.limits.response_limit_ns(&job));
         let mut exchange = pin!(self.connection.exchange(request));
         let ended = poll_fn(|context| {

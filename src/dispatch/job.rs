@@ -7,6 +7,7 @@ use openload_samples::Sample;
 
 use super::worker::WorkerState;
 use crate::clock::Clock;
+use crate::replay::RecordedRequest;
 use crate::schedule::Arrival;
 use crate::transport::{Failure, Stamps};
 
@@ -17,6 +18,8 @@ use crate::transport::{Failure, Stamps};
 /// can lose an arrival.
 pub(super) struct Job<C: Clock> {
     pub arrival: Arrival,
+    /// Its request, when it comes from a trace.
+    recorded: Option<RecordedRequest>,
     dispatched_ns: i64,
     /// How long it waited until it might have a connection.
     pool_wait_ns: i64,
@@ -29,10 +32,16 @@ pub(super) struct Job<C: Clock> {
 
 impl<C: Clock> Job<C> {
     /// Takes up an arrival at `now_ns`.
-    pub fn new(worker: &Rc<WorkerState<C>>, arrival: Arrival, now_ns: i64) -> Self {
+    pub fn new(
+        worker: &Rc<WorkerState<C>>,
+        arrival: Arrival,
+        recorded: Option<RecordedRequest>,
+        now_ns: i64,
+    ) -> Self {
         worker.note_dispatch(&arrival);
         Self {
             arrival,
+            recorded,
             dispatched_ns: now_ns,
             pool_wait_ns: 0,
             connect_ns: None,
@@ -51,6 +60,11 @@ impl<C: Clock> Job<C> {
     pub fn connected(&mut self, opening_ns: i64, stamps: &Rc<Stamps>) {
         self.connect_ns = Some(self.pool_wait_ns + opening_ns);
         self.stamps = Some(Rc::clone(stamps));
+    }
+
+    /// Takes its request, when it comes from a trace.
+    pub fn take_recorded(&mut self) -> Option<RecordedRequest> {
+        self.recorded.take()
     }
 
     /// When it had its connection, but for what this thread did in between.

@@ -18,6 +18,7 @@ mod failures;
 mod job;
 mod pool;
 mod recorder;
+mod source;
 mod stop;
 mod worker;
 

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use openload_contract::{Outcome, TimelineDigest};
 use openload_samples::Sample;
+use openload_traces::TraceError;
 
 use super::connection::{carry, warm_up};
 use super::failures::Failures;
 use super::job::Job;
 use super::pool::{Placement, Pool};
 use super::recorder::{Gauges, Recorder, RowCodes};
+use super::source::Source;
 use super::stop::{StopLevel, StopSignal};
 use crate::clock::Clock;
 use crate::plan::{ConnectionPlan, ConnectionPolicy, Expect, Plan, Protocol, ReuseOrder};
-use crate::schedule::{Arrival, LaneSet, Lookahead, Timeline};
+use crate::replay::{Ahead, Feed, RecordedRequest};
+use crate::schedule::{Arrival, LaneSet, Timeline};
 use crate::transport::{Failure, RequestError, Requests, Transport};
 
 /// Arrivals sent in one go when several are due, before I/O gets its turn.
@@ -23,6 +26,9 @@ const BATCH_MAX: usize = 64;
 
 /// Longest wait before looking whether the run is to stop.
 const STOP_CHECK_NS: i64 = 50_000_000;
+
+/// How often a worker looks for recorded arrivals that were not read yet.
+const FEED_CHECK_NS: i64 = 1_000_000;
 
 /// Rows are handed to the writer, and the pool's figures to the monitor, at least this often.
 const FLUSH_NS: i64 = 250_000_000;
@@ -149,7 +155,7 @@ impl<C: Clock> WorkerState<C> {
 }
 
 /// What a worker did.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct WorkerReport {
     /// Arrivals taken up: one row each.
     pub arrivals: u64,
@@ -157,6 +163,8 @@ pub struct WorkerReport {
     pub digest: TimelineDigest,
     /// Whether the timeline was left before its end.
     pub is_interrupted: bool,
+    /// Why a recorded timeline could not be read to its end, if it could not.
+    pub failure: Option<TraceError>,
     /// Why requests failed.
     pub failures: Failures,
 }
@@ -165,7 +173,7 @@ pub struct WorkerReport {
 pub struct Worker<C: Clock, T: Transport> {
     state: Rc<WorkerState<C>>,
     transport: Rc<T>,
-    timeline: Lookahead<Timeline>,
+    source: Source,
     stop: StopSignal,
 }
 
@@ -173,6 +181,7 @@ pub struct Worker<C: Clock, T: Transport> {
 pub struct WorkerRemains<C: Clock> {
     state: Rc<WorkerState<C>>,
     is_interrupted: bool,
+    failure: Option<TraceError>,
 }
 
 impl<C: Clock, T: Transport> Worker<C, T> {
@@ -207,9 +216,16 @@ impl<C: Clock, T: Transport> Worker<C, T> {
         Ok(Self {
             state: Rc::new(state),
             transport: Rc::new(transport),
-            timeline: Lookahead::new(Timeline::new(plan, lanes)),
+            source: Source::new(Timeline::new(plan, lanes)),
             stop,
         })
+    }
+
+    /// Adds the recorded arrivals of the same lanes.
+    #[must_use]
+    pub fn with_feed(mut self, feed: Option<Feed>) -> Self {
+        self.source.set_feed(feed);
+        self
     }
 
     /// Dispatches the timeline and waits for what is in flight, within the drain timeout.
@@ -223,21 +239,25 @@ impl<C: Clock, T: Transport> Worker<C, T> {
             state.clock.spawn(expire_in_line(Rc::downgrade(&state)));
         }
         self.warm_up();
-        while self.stop.level() == StopLevel::Run
-            && let Some(&next) = self.timeline.peek()
-        {
+        while self.stop.level() == StopLevel::Run {
+            let next = self.source.peek();
             let now_ns = state.clock.now_ns();
-            if next.intended_ns > now_ns {
-                self.wait_for(next.intended_ns, now_ns).await;
-            } else {
-                self.dispatch_due(now_ns);
-                state.clock.yield_now().await;
+            match next {
+                Ahead::Over => break,
+                Ahead::NotYet => self.wait_for(now_ns + FEED_CHECK_NS, now_ns).await,
+                Ahead::Known(next) if next.intended_ns > now_ns => {
+                    self.wait_for(next.intended_ns, now_ns).await;
+                }
+                Ahead::Known(_) => {
+                    self.dispatch_due(now_ns);
+                    state.clock.yield_now().await;
+                }
             }
         }
-        let is_interrupted = self.timeline.peek().is_some();
+        let is_interrupted = self.source.peek() != Ahead::Over;
         self.take_up_what_was_due();
         self.drain().await;
-        WorkerRemains { state, is_interrupted }
+        WorkerRemains { state, is_interrupted, failure: self.source.take_failure() }
     }
 
     /// Opens the connections that are to be there before the first arrival, one after another:
@@ -255,9 +275,10 @@ impl<C: Clock, T: Transport> Worker<C, T> {
     }
 
     /// Waits until an arrival is due or it is time to look for a stop.
-    async fn wait_for(&self, due_ns: i64, now_ns: i64) {
+    async fn wait_for(&mut self, due_ns: i64, now_ns: i64) {
         let clock = &self.state.clock;
-        let until_ns = due_ns.min(now_ns + STOP_CHECK_NS);
+        let check_ns = if self.source.is_behind() { FEED_CHECK_NS } else { STOP_CHECK_NS };
+        let until_ns = due_ns.min(now_ns + check_ns);
         let wake = clock.wait_until(until_ns).await;
         self.state.gauges.note_wakeup(wake.late_ns);
         self.state.gauges.add_spin(wake.spun_ns);
@@ -267,20 +288,17 @@ impl<C: Clock, T: Transport> Worker<C, T> {
     /// once and with the lag it has.
     fn dispatch_due(&mut self, now_ns: i64) {
         for _ in 0..BATCH_MAX {
-            let Some(&next) = self.timeline.peek().filter(|next| next.intended_ns <= now_ns) else {
-                return;
-            };
-            self.timeline.next();
-            self.dispatch(next, now_ns);
+            let Some((next, request)) = self.source.take_due(now_ns) else { return };
+            self.dispatch(next, request, now_ns);
         }
     }
 
     /// Sends one arrival: on an idle connection, else on a new one, else on the next that
     /// becomes free, unless too much is in flight.
-    fn dispatch(&self, arrival: Arrival, now_ns: i64) {
+    fn dispatch(&self, arrival: Arrival, request: Option<RecordedRequest>, now_ns: i64) {
         let state = &self.state;
         let is_full = state.in_flight.get() >= state.limits.in_flight_max;
-        let job = Job::new(state, arrival, now_ns);
+        let job = Job::new(state, arrival, request, now_ns);
         if is_full {
             state.dropped.set(state.dropped.get() + 1);
             job.finish(Outcome::Dropped);
@@ -292,11 +310,8 @@ impl<C: Clock, T: Transport> Worker<C, T> {
     /// After a stop: arrivals that were due and not yet taken up are rows too.
     fn take_up_what_was_due(&mut self) {
         let now_ns = self.state.clock.now_ns();
-        while let Some(arrival) = self.timeline.peek().copied()
-            && arrival.intended_ns <= now_ns
-        {
-            self.timeline.next();
-            Job::new(&self.state, arrival, now_ns).fail(Failure {
+        while let Some((arrival, request)) = self.source.take_due(now_ns) {
+            Job::new(&self.state, arrival, request, now_ns).fail(Failure {
                 outcome: Outcome::Cancelled,
                 cause: "the run was stopped".to_owned(),
             });
@@ -367,6 +382,7 @@ impl<C: Clock> WorkerRemains<C> {
             arrivals: recorder.dispatched(),
             digest: recorder.digest(),
             is_interrupted: self.is_interrupted,
+            failure: self.failure,
             failures,
         }
     }

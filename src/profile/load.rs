@@ -29,6 +29,7 @@ fn plan(mut source: Source, overrides: &Overrides) -> Result<Plan, ProfileError>
     overrides.check()?;
     let mut raw = document::read(&mut source, &overrides.set, overrides.target.as_deref())?;
     raw.fill_in();
+    overrides.check_traces(&raw)?;
     overrides.apply(&mut raw);
     let seed = raw.seed.unwrap_or_else(draw_seed);
     let plan = resolve::resolve(&source, &raw, seed)?;

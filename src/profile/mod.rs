@@ -10,6 +10,7 @@
 //! meaning. Profiles know nothing of clocks, sockets or terminals.
 
 mod analysis;
+mod arrival;
 mod builtin;
 mod canonical;
 mod diagnostic;
@@ -27,6 +28,7 @@ mod resolve;
 mod schema;
 mod source;
 mod structure;
+mod trace;
 mod warnings;
 
 #[cfg(test)]

@@ -58,6 +58,31 @@ impl Overrides {
         if diagnostics.is_empty() { Ok(()) } else { Err(ProfileError { diagnostics }) }
     }
 
+    /// Refuses factors for recorded arrivals, of which several things could be meant.
+    pub(super) fn check_traces(&self, raw: &RawProfile) -> Result<(), ProfileError> {
+        let of_streams = raw.stream.iter().filter_map(|stream| stream.trace.as_ref());
+        if raw.trace.iter().chain(of_streams).next().is_none() {
+            return Ok(());
+        }
+        let factors = [
+            (
+                "--rate-scale",
+                self.rate_scale,
+                "`copies` and `thin` change how many requests there are",
+            ),
+            ("--time-scale", self.time_scale, "`speed` plays a trace faster"),
+        ];
+        let meant = factors.into_iter().filter(|(_, factor, _)| *factor != 1.0);
+        let diagnostics: Vec<Diagnostic> = meant
+            .map(|(name, _, help)| {
+                Fault::new(format!("{name} says nothing definite about a trace"))
+                    .help(format!("under [trace], {help}"))
+                    .at(None)
+            })
+            .collect();
+        if diagnostics.is_empty() { Ok(()) } else { Err(ProfileError { diagnostics }) }
+    }
+
     /// Applies what changes numbers: the seed and the factors.
     ///
     /// `--set` and `--target` came before, when the text was read; `--tag` comes last.
@@ -158,6 +183,7 @@ fn scale_times(raw: &mut RawProfile, factor: f64) {
     for phase in phases(raw) {
         phase.duration.get_mut().scale(factor);
         phase.rate.get_mut().scale_time(factor);
+        phase.arrival.get_mut().scale_time(factor);
     }
     for freeze in &mut raw.target.embedded.freeze.0 {
         freeze.at.get_mut().scale(factor);

@@ -11,15 +11,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use openload_contract::{ArrivalKind, Metric, Role};
+use openload_contract::{Metric, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::analysis::RawAnalysis;
+use super::arrival::RawArrival;
 use super::embedded::RawEmbedded;
 use super::located::Located;
 use super::quantity::{Limit, Lookup, Time, Written};
 use super::rate::RawRate;
+use super::trace::RawTrace;
 
 /// A load profile: what is sent where, when, and what the target is held to.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -45,6 +47,9 @@ pub struct RawProfile {
     /// Streams that run at once, each with its own phases; in place of `phase`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stream: Vec<RawStream>,
+    /// Recorded arrivals, in place of `phase`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<RawTrace>,
     /// Units of work; one GET of `/` when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scenario: Vec<RawScenario>,
@@ -239,7 +244,7 @@ pub struct RawPhase {
     pub rate: Located<RawRate>,
     /// Law of the instants at which requests start.
     #[serde(default)]
-    pub arrival: ArrivalKind,
+    pub arrival: Located<RawArrival>,
 }
 
 /// One timeline with its scenario mix.
@@ -252,6 +257,9 @@ pub struct RawStream {
     /// The phases, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phase: Vec<RawPhase>,
+    /// Recorded arrivals, in place of `phase`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<RawTrace>,
     /// Names of its scenarios; all when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenarios: Option<Located<Vec<Located<String>>>>,

@@ -19,6 +19,9 @@ use super::quantity::QUANTITY_KEY;
 use super::schema::{self, Node};
 use super::source::Source;
 
+/// Key of the JSON Schema under which a table says how it is written.
+pub(super) const FORM_KEY: &str = "x-form";
+
 /// Reports everything in `table` that is not shaped like a profile.
 pub(super) fn check(source: &Source, table: &Spanned<DeTable<'_>>) -> Vec<Diagnostic> {
     let mut walk = Walk { source, found: Vec::new() };
@@ -55,7 +58,7 @@ impl Walk<'_> {
                     items.iter().for_each(|item| self.value(path, item, schema));
                 }
             }
-            DeValue::String(text) => self.word(path, text, &value.span(), &fitting),
+            DeValue::String(text) => self.word(path, text, &value.span(), &nodes),
             DeValue::Integer(number) => self.whole(number, &value.span(), &fitting),
             _ => {}
         }
@@ -94,14 +97,27 @@ impl Walk<'_> {
         self.report(span, fault.help(format!("keys here: {}", keys_of(&[node]))));
     }
 
+    /// Checks a word where only certain ones are allowed; a table may be meant instead.
     fn word(&mut self, path: &str, text: &str, span: &Range<usize>, nodes: &[Node]) {
         let words: Vec<&str> = nodes.iter().flat_map(|node| node.words()).collect();
-        if !words.is_empty() && !words.contains(&text) {
-            let fault = Fault::new(format!("unknown {} `{text}`", last(path)))
-                .nearest(nearest(text, words.iter().copied()))
-                .help(format!("one of: {}", list(words)));
-            self.report(span, fault);
+        if words.is_empty() || words.contains(&text) {
+            return;
         }
+        let forms: Vec<(&str, &str)> = nodes.iter().flat_map(|node| forms_of(*node)).collect();
+        let key = last(path);
+        let fault = match forms.iter().find(|(name, _)| *name == text) {
+            Some((_, form)) => Fault::new(format!("`{text}` is a table, not a word"))
+                .label("its parameters are missing")
+                .help(format!("write {key} = {form}")),
+            None => {
+                let known = words.iter().copied().chain(forms.iter().map(|(name, _)| *name));
+                let allowed = words.iter().copied().chain(forms.iter().map(|(_, form)| *form));
+                Fault::new(format!("unknown {key} `{text}`"))
+                    .nearest(nearest(text, known))
+                    .help(format!("one of: {}", list(allowed)))
+            }
+        };
+        self.report(span, fault);
     }
 
     fn whole(&mut self, number: &DeInteger<'_>, span: &Range<usize>, nodes: &[Node]) {
@@ -149,10 +165,19 @@ fn wrong_type(path: &str, value: &DeValue<'_>, nodes: &[Node]) -> Fault {
         .help(format!("write {}", wanted.join(", or ")))
 }
 
+/// Returns the keys of a table that says how it is written, each with that form.
+fn forms_of(node: Node) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let form = node.text(FORM_KEY);
+    node.properties().filter_map(move |(key, _)| Some((key, form?)))
+}
+
 /// Says what a value is meant to be.
 fn describe(node: Node, key: &str) -> String {
     if let Some(quantity) = node.text(QUANTITY_KEY) {
         return quantity.to_owned();
+    }
+    if let Some(form) = node.text(FORM_KEY) {
+        return format!("a table {form}");
     }
     if node
         .items()

@@ -39,7 +39,11 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
 
 /// A scenario that no stream names sends nothing.
 fn never_sent(plan: &Plan) -> Vec<String> {
-    let is_sent = |index: usize| plan.streams.iter().any(|one| one.scenarios.contains(&index));
+    let is_of_trace =
+        |one: &StreamPlan, index| one.trace.as_ref().is_some_and(|trace| trace.scenario == index);
+    let is_sent = |index: usize| {
+        plan.streams.iter().any(|one| one.scenarios.contains(&index) || is_of_trace(one, index))
+    };
     let unsent = plan.scenarios.iter().enumerate().filter(|(index, _)| !is_sent(*index));
     unsent.map(|(_, one)| format!("no stream sends the scenario `{}`", one.name)).collect()
 }

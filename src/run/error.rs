@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use openload_traces::TraceError;
 use thiserror::Error;
 
 use super::limits::LimitError;
@@ -47,6 +48,9 @@ pub enum RunError {
     /// A request cannot be sent.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// A recorded timeline could not be read.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// The built-in target could not be started.
     #[error("cannot start the built-in target: {0}")]
     Target(#[from] TargetError),

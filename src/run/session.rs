@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use openload_contract::manifest::TimelineRecord;
 use openload_contract::{Manifest, RunStatus, TimelineDigest};
 use openload_samples::Rotation;
+use openload_traces::TraceError;
 
 use super::limits::{self, SystemLimits};
 use super::monitor::{Monitor, TargetMemory, Watched};
@@ -22,6 +23,7 @@ use crate::dispatch::{
 };
 use crate::os;
 use crate::plan::{Plan, TargetAddress};
+use crate::replay::{self, Feed, Renderer};
 use crate::schedule::LaneSet;
 use crate::sink::{Live, LiveFigures, Writer, WriterReport, WriterSetup};
 use crate::target::{RunningTarget, Target};
@@ -76,12 +78,14 @@ pub struct RunOutcome {
 /// # Errors
 /// When anything is wrong that can be known before the first request leaves.
 pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunError> {
+    replay::prepare(&mut plan)?;
     let share = LaneSet::of_worker(settings.shard, 0, 1).share();
     let warnings = limits::fit(&mut plan, share, &SystemLimits::raise_and_read())?;
     settings.leave_worker_cpus();
     let target = start_embedded(&plan)?;
     let route = Arc::new(Route::new(&plan, target.as_ref()));
     plan.connection.protocol = route.check(&plan)?;
+    let feeds = start_feeds(&plan, &settings)?;
     directory::create(&settings.run_dir)?;
     let (epoch, start_at) = choose_start(settings.start_at, plan.connection.prewarm);
     if let Some(target) = &target {
@@ -123,8 +127,8 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
         target,
         warnings,
     };
-    for worker in 0..settings.workers {
-        handle.start_worker(worker, &plan, &route, &settings)?;
+    for (worker, feed) in (0..settings.workers).zip(feeds) {
+        handle.start_worker(worker, &plan, &route, &settings, feed)?;
     }
     Ok(handle)
 }
@@ -146,6 +150,15 @@ fn start_embedded(plan: &Plan) -> Result<Option<RunningTarget>, RunError> {
     }
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Ok(Some(Target::start(plan.embedded.clone(), any_port, None)?))
+}
+
+/// Reads the first recorded arrivals of each worker.
+fn start_feeds(plan: &Plan, settings: &RunSettings) -> Result<Vec<Option<Feed>>, RunError> {
+    let start = |worker| {
+        let lanes = LaneSet::of_worker(settings.shard, worker, settings.workers);
+        Ok(Feed::start(plan, Renderer::new(plan)?, lanes)?)
+    };
+    (0..settings.workers).map(start).collect()
 }
 
 /// How the target's memory is read. The built-in target shares this process with the generator,
@@ -181,6 +194,7 @@ impl RunHandle {
         plan: &Arc<Plan>,
         route: &Arc<Route>,
         settings: &RunSettings,
+        feed: Option<Feed>,
     ) -> Result<(), RunError> {
         let work = WorkerThread {
             plan: Arc::clone(plan),
@@ -193,6 +207,7 @@ impl RunHandle {
             sink: self.writer.sink(worker),
             gauges: Arc::clone(&self.gauges[worker as usize]),
             stop: self.stop.clone(),
+            feed,
         };
         let thread = std::thread::Builder::new()
             .name(format!("{WORKER}{worker}"))
@@ -251,7 +266,8 @@ impl RunHandle {
             Ok(_) => writing_failure(written, &run_dir),
             Err(_) => None,
         };
-        let totals = totals?;
+        let mut totals = totals?;
+        let failure = failure.or_else(|| totals.trace_failure.take().map(RunError::Trace));
         totals.enter(&mut manifest, failure.as_ref());
         let noted = directory::write_manifest(&run_dir, &manifest);
         match failure {
@@ -296,6 +312,7 @@ struct Totals {
     arrivals: u64,
     digest: TimelineDigest,
     is_interrupted: bool,
+    trace_failure: Option<TraceError>,
     failures: Failures,
 }
 
@@ -305,12 +322,14 @@ impl Totals {
             arrivals: 0,
             digest: TimelineDigest::default(),
             is_interrupted: false,
+            trace_failure: None,
             failures: Failures::default(),
         };
         for report in reports {
             totals.arrivals += report.arrivals;
             totals.digest.merge(report.digest);
             totals.is_interrupted |= report.is_interrupted;
+            totals.trace_failure = totals.trace_failure.take().or(report.failure);
             totals.failures.merge(report.failures);
         }
         totals

@@ -11,6 +11,7 @@ use crate::clock::Epoch;
 use crate::dispatch::{Gauges, Recorder, StopSignal, Worker, WorkerRemains, WorkerReport};
 use crate::pacer::{Pacer, Pacing};
 use crate::plan::{Engine, Plan, Protocol};
+use crate::replay::Feed;
 use crate::schedule::LaneSet;
 use crate::sink::ChannelSink;
 use crate::transport::{Http2Transport, HyperTransport, LeanTransport, Transport};
@@ -35,6 +36,8 @@ pub(super) struct WorkerThread {
     pub sink: ChannelSink,
     pub gauges: Arc<Gauges>,
     pub stop: StopSignal,
+    /// Recorded arrivals, if there are any.
+    pub feed: Option<Feed>,
 }
 
 impl WorkerThread {
@@ -77,10 +80,10 @@ impl WorkerThread {
         transport: T,
         clock: Pacer,
     ) -> Result<WorkerRemains<Pacer>, RunError> {
-        let Self { plan, lanes, sink, gauges, stop, .. } = self;
+        let Self { plan, lanes, sink, gauges, stop, feed, .. } = self;
         let recorder = Recorder::new(Box::new(sink), gauges);
         let worker = Worker::new(&plan, lanes, clock, transport, recorder, stop)?;
-        Ok(worker.run().await)
+        Ok(worker.with_feed(feed).run().await)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lanes, who owns them, and the generators they draw from.
 
-use openload_contract::digest::mix;
+use openload_contract::seeding::{Purpose, generator_seed};
 use openload_contract::{LANES, ShardId};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -46,15 +46,6 @@ impl LaneSet {
     }
 }
 
-/// What a generator is for; each purpose draws from a stream of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Gaps of the arrivals of one lane.
-    Lane(u32),
-    /// Gaps of a sequence that all lanes share.
-    Common,
-}
-
 /// Makes the generator of one purpose in one phase of one stream.
 ///
 /// xoshiro256++ is specified to the bit, unlike the standard generators of `rand`, so the
@@ -65,15 +56,7 @@ pub(super) fn generator(
     phase: usize,
     purpose: Purpose,
 ) -> Xoshiro256PlusPlus {
-    let purpose = match purpose {
-        Purpose::Lane(lane) => u64::from(lane),
-        Purpose::Common => u64::from(LANES),
-    };
-    let mut key = mix(seed);
-    for part in [stream as u64, phase as u64, purpose] {
-        key = mix(key ^ part);
-    }
-    Xoshiro256PlusPlus::seed_from_u64(key)
+    Xoshiro256PlusPlus::seed_from_u64(generator_seed(seed, stream, phase, purpose))
 }
 
 #[cfg(test)]

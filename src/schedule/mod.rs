@@ -22,3 +22,4 @@ pub use lanes::LaneSet;
 pub use lookahead::Lookahead;
 pub use outline::{Outline, outline};
 pub use timeline::{Arrival, Timeline};
+pub(crate) use timeline::{Numbers, ScenarioMix};

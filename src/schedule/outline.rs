@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use openload_contract::TimelineDigest;
 
-use super::{LaneSet, Timeline};
+use super::{Arrival, LaneSet, Timeline};
 use crate::plan::Plan;
 
 /// The figures of a timeline.
@@ -30,22 +30,32 @@ impl Outline {
     }
 }
 
-/// Walks the timeline of `plan` for some lanes and adds it up.
-pub fn outline(plan: &Plan, lanes: LaneSet) -> Outline {
-    let seconds = plan.end_ns().unsigned_abs().div_ceil(1_000_000_000);
-    let mut outline = Outline {
-        arrivals: 0,
-        by_phase: BTreeMap::new(),
-        by_scenario: BTreeMap::new(),
-        per_second: vec![0; seconds as usize],
-        digest: TimelineDigest::default(),
-    };
-    for arrival in Timeline::new(plan, lanes) {
-        outline.arrivals += 1;
-        *outline.by_phase.entry((arrival.stream, arrival.phase)).or_default() += 1;
-        *outline.by_scenario.entry(arrival.scenario).or_default() += 1;
-        outline.per_second[(arrival.intended_ns / 1_000_000_000) as usize] += 1;
-        outline.digest.add(arrival.seq, arrival.intended_ns);
+impl Outline {
+    /// Begins with no arrivals, over the length of `plan`.
+    pub fn new(plan: &Plan) -> Self {
+        let seconds = plan.end_ns().unsigned_abs().div_ceil(1_000_000_000);
+        Self {
+            arrivals: 0,
+            by_phase: BTreeMap::new(),
+            by_scenario: BTreeMap::new(),
+            per_second: vec![0; seconds as usize],
+            digest: TimelineDigest::default(),
+        }
     }
+
+    /// Adds an arrival of that plan.
+    pub fn add(&mut self, arrival: &Arrival) {
+        self.arrivals += 1;
+        *self.by_phase.entry((arrival.stream, arrival.phase)).or_default() += 1;
+        *self.by_scenario.entry(arrival.scenario).or_default() += 1;
+        self.per_second[(arrival.intended_ns / 1_000_000_000) as usize] += 1;
+        self.digest.add(arrival.seq, arrival.intended_ns);
+    }
+}
+
+/// Walks the synthetic timeline of `plan` for some lanes and adds it up.
+pub fn outline(plan: &Plan, lanes: LaneSet) -> Outline {
+    let mut outline = Outline::new(plan);
+    Timeline::new(plan, lanes).for_each(|arrival| outline.add(&arrival));
     outline
 }

@@ -1,5 +1,7 @@
 //! The intended starts of a run, in order, for the lanes of one owner.
 
+use std::cmp::Reverse;
+
 use openload_contract::digest::mix;
 use openload_contract::{LANES, PhaseRecord};
 
@@ -88,21 +90,31 @@ struct StreamTimeline {
     stream: usize,
     lanes: LaneSet,
     mix: ScenarioMix,
-    /// Arrivals so far by lane: numbers go on over the phases.
-    counts: Vec<u64>,
+    /// Numbers go on over the phases.
+    numbers: Numbers,
     current: Option<(usize, PhaseArrivals)>,
+    /// The next arrival at another instant.
+    ahead: Option<Arrival>,
+    /// Arrivals at one instant, the greatest number first.
+    ties: Vec<Arrival>,
 }
 
 impl StreamTimeline {
     fn new(plan: &Plan, stream: usize, lanes: LaneSet) -> Self {
         let mut timeline = Self {
-            phases: plan.streams[stream].phases.clone(),
+            // Recorded arrivals come from elsewhere.
+            phases: match plan.streams[stream].trace {
+                None => plan.streams[stream].phases.clone(),
+                Some(_) => Vec::new(),
+            },
             seed: plan.seed,
             stream,
             lanes,
             mix: ScenarioMix::new(plan, stream),
-            counts: vec![0; LANES as usize],
+            numbers: Numbers::new(stream),
             current: None,
+            ahead: None,
+            ties: Vec::new(),
         };
         timeline.enter(0);
         timeline
@@ -116,18 +128,20 @@ impl StreamTimeline {
             .map(|record| (phase, PhaseArrivals::new(record, key, self.lanes)));
     }
 
-    fn number(&mut self, lane: u32) -> u64 {
-        let count = &mut self.counts[lane as usize];
-        let in_stream = *count * u64::from(LANES) + u64::from(lane);
-        *count += 1;
-        (self.stream as u64) << STREAM_SHIFT | in_stream
+    /// Orders arrivals at the same nanosecond by number, so that a part of the lanes has them
+    /// in the order the whole has them in. Bursts make such arrivals; otherwise they are rare.
+    fn tie(&mut self, first: Arrival) -> Option<Arrival> {
+        self.ties.push(first);
+        while let Some(next) = self.ahead.take_if(|next| next.intended_ns == first.intended_ns) {
+            self.ties.push(next);
+            self.ahead = self.draw();
+        }
+        self.ties.sort_unstable_by_key(|tie| Reverse(tie.seq));
+        self.ties.pop()
     }
-}
 
-impl Iterator for StreamTimeline {
-    type Item = Arrival;
-
-    fn next(&mut self) -> Option<Arrival> {
+    /// The next arrival as its phase makes it.
+    fn draw(&mut self) -> Option<Arrival> {
         loop {
             let (phase, arrivals) = self.current.as_mut()?;
             let phase = *phase;
@@ -135,7 +149,7 @@ impl Iterator for StreamTimeline {
                 self.enter(phase + 1);
                 continue;
             };
-            let seq = self.number(lane);
+            let seq = self.numbers.next(lane);
             return Some(Arrival {
                 intended_ns,
                 seq,
@@ -147,15 +161,54 @@ impl Iterator for StreamTimeline {
     }
 }
 
+impl Iterator for StreamTimeline {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        if let Some(arrival) = self.ties.pop() {
+            return Some(arrival);
+        }
+        let first = self.ahead.take().or_else(|| self.draw())?;
+        self.ahead = self.draw();
+        if self.ahead.is_some_and(|next| next.intended_ns == first.intended_ns) {
+            return self.tie(first);
+        }
+        Some(first)
+    }
+}
+
+/// Numbers the arrivals of one stream.
+pub(crate) struct Numbers {
+    stream: usize,
+    /// Arrivals so far by lane.
+    counts: Vec<u64>,
+}
+
+impl Numbers {
+    /// Begins to count in the stream at a position of the plan.
+    pub fn new(stream: usize) -> Self {
+        Self { stream, counts: vec![0; LANES as usize] }
+    }
+
+    /// Number of the next arrival in `lane`.
+    pub fn next(&mut self, lane: u32) -> u64 {
+        let count = &mut self.counts[lane as usize];
+        let in_stream = *count * u64::from(LANES) + u64::from(lane);
+        *count += 1;
+        (self.stream as u64) << STREAM_SHIFT | in_stream
+    }
+}
+
 /// Chooses a scenario by weight, from the arrival's number alone.
-struct ScenarioMix {
+pub(crate) struct ScenarioMix {
     key: u64,
     /// Scenario and the greatest 64-bit draw that chooses it, ascending.
     limits: Vec<(u16, u64)>,
 }
 
 impl ScenarioMix {
-    fn new(plan: &Plan, stream: usize) -> Self {
+    /// The mix of the stream at a position of the plan.
+    pub fn new(plan: &Plan, stream: usize) -> Self {
         let scenarios = &plan.streams[stream].scenarios;
         let weights = scenarios.iter().map(|&index| plan.scenarios[index].weight);
         let total: f64 = weights.clone().sum();
@@ -168,7 +221,8 @@ impl ScenarioMix {
         Self { key: mix(plan.seed ^ mix(0x5ce0 ^ stream as u64)), limits: limits.collect() }
     }
 
-    fn choose(&self, seq: u64) -> u16 {
+    /// Scenario of arrival `seq`, as a position in the plan.
+    pub fn choose(&self, seq: u64) -> u16 {
         if let [(only, _)] = self.limits[..] {
             return only;
         }

@@ -8,12 +8,20 @@ mod clock;
 mod runs;
 mod transport;
 
+use std::path::Path;
+
+use openload_contract::digest::mix;
 use openload_contract::{AnalysisSettings, ArrivalKind, PhaseRecord, RateLaw, Role};
+use openload_traces::canonical::{Metadata, TRACE_VERSION, TraceWriter};
+use openload_traces::event::Event;
+use openload_traces::report::ImportReport;
 
 use crate::plan::{
     ConnectionPlan, ConnectionPolicy, Engine, Expect, Plan, Protocol, RequestPlan, ReuseOrder,
     ScenarioPlan, StreamPlan, TargetAddress, TlsPlan,
 };
+use crate::profile::{self, Overrides};
+use crate::replay;
 use crate::target::TargetSpec;
 use crate::template::Template;
 
@@ -64,6 +72,7 @@ pub(crate) fn plan(seed: u64, phases: Vec<PhaseRecord>) -> Plan {
             name: "main".to_owned(),
             phases: one_after_another(phases),
             scenarios: vec![0],
+            trace: None,
         }],
         scenarios: vec![scenario("default", 1.0)],
         objectives: Vec::new(),
@@ -77,6 +86,48 @@ pub(crate) fn plan(seed: u64, phases: Vec<PhaseRecord>) -> Plan {
 /// A plan of one phase of constant arrivals.
 pub(crate) fn constant_plan(rate: f64, length_s: i64) -> Plan {
     plan(7, vec![phase("steady", ArrivalKind::Constant, RateLaw::Constant { rate }, length_s)])
+}
+
+/// A plan that replays a trace of `events` events over some 20 s, 40 sessions, one POST in ten;
+/// `keys` are those of `[trace]`. The file is made in `dir`.
+pub(crate) fn trace_plan(dir: &Path, events: u64, keys: &str) -> Plan {
+    let path = dir.join("trace.parquet");
+    let mut writer = TraceWriter::create(&path).unwrap();
+    let (mut t_ns, mut span_ns) = (0, 0);
+    for number in 0..events {
+        let chance = mix(number);
+        writer
+            .push(&Event {
+                t_ns,
+                t_src_ns: t_ns,
+                seq: number + 1,
+                session: 1 + chance % 40,
+                method: if number % 10 == 9 { b"POST".to_vec() } else { b"GET".to_vec() },
+                target: format!("/items/{number}").into_bytes(),
+                ..Event::default()
+            })
+            .unwrap();
+        span_ns = t_ns;
+        t_ns += (chance >> 24) as i64 % (40 * SECOND / events as i64);
+    }
+    let report = ImportReport { events, span_ns, ..ImportReport::default() };
+    let metadata = Metadata {
+        version: TRACE_VERSION.to_owned(),
+        importer: "test".to_owned(),
+        format: "test".to_owned(),
+        seed: 1,
+        options: serde_json::Value::Null,
+        report,
+    };
+    writer.finish(&metadata).unwrap();
+    let text = format!(
+        "name = \"trace\"\nseed = 3\n[target]\nurl = \"embedded\"\n[trace]\nfile = {path:?}\n\
+         methods = [\"GET\", \"POST\"]\n{keys}\n"
+    );
+    let mut plan = profile::parse("test", &text, &Overrides::default()).unwrap();
+    replay::prepare(&mut plan).unwrap();
+    plan.connection = constant_plan(1.0, 1).connection;
+    plan
 }
 
 /// A scenario of one GET.

@@ -9,11 +9,12 @@ use openload_samples::Chunk;
 
 use super::clock::SimulatedClock;
 use super::transport::{Behaviour, SimulatedTransport};
-use super::{SECOND, constant_plan, phase, plan};
+use super::{SECOND, constant_plan, phase, plan, trace_plan};
 use crate::clock::Clock;
 use crate::dispatch::{ChunkSink, Gauges, Recorder, StopLevel, StopSignal, Worker, WorkerReport};
 use crate::plan::{ConnectionPlan, ConnectionPolicy, Plan, ReuseOrder};
-use crate::schedule::{LaneSet, Timeline, outline};
+use crate::replay::{Feed, Renderer, Timelines};
+use crate::schedule::{Arrival, LaneSet, Timeline, outline};
 use crate::target::{Freeze, ServiceLaw, TargetSpec};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +82,12 @@ fn run(plan: &Plan, workers: u32, behaviour: Behaviour, stop_at_ns: Option<i64>)
     for worker in 0..workers {
         let lanes = LaneSet::of_worker(ShardId::default(), worker, workers);
         let recorder = Recorder::new(Box::new(Collect(Rc::clone(&chunks))), Arc::default());
+        let feed = Feed::start(plan, Renderer::new(plan).unwrap(), lanes).unwrap();
+        feed.iter().for_each(Feed::settle);
         let worker =
             Worker::new(plan, lanes, clock.clone(), target.clone(), recorder, stop.clone())
-                .unwrap();
+                .unwrap()
+                .with_feed(feed);
         let done = Rc::clone(&done);
         clock.spawn(async move {
             let remains = worker.run().await;
@@ -246,6 +250,62 @@ fn every_arrival_is_one_row_whatever_the_target_does() {
         let expected = arrivals.len() as f64 * share;
         assert!((result.count(outcome) as f64 - expected).abs() <= 1.0, "{behaviour:?}");
     }
+}
+
+/// Every arrival of a plan with a trace.
+fn recorded(plan: &Plan, lanes: LaneSet) -> Vec<Arrival> {
+    Timelines::new(plan, lanes).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_recorded_timeline_is_the_same_for_any_workers_shards_and_targets() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = trace_plan(dir.path(), 3_000, "speed = 2\ncopies = { n = 2, jitter = '1s' }");
+    let whole = recorded(&plan, LaneSet::ALL);
+    assert_eq!(whole.len(), 6_000);
+    assert!(whole.is_sorted_by_key(|arrival| arrival.intended_ns));
+    let mut digest = TimelineDigest::default();
+    whole.iter().for_each(|arrival| digest.add(arrival.seq, arrival.intended_ns));
+    let mut frozen = plan.clone();
+    frozen.embedded.freezes = vec![Freeze { at_s: 2.0, for_s: 2.0 }];
+    let mut sorted = whole.clone();
+    sorted.sort_unstable();
+    let keys: Vec<_> = sorted.iter().map(|arrival| (arrival.intended_ns, arrival.seq)).collect();
+    for plan in [&plan, &frozen] {
+        for workers in [1, 2, 8] {
+            let result = run(plan, workers, Behaviour::Answer, None);
+            let rows: Vec<_> = result.rows.iter().map(|row| (row.intended_ns, row.seq)).collect();
+            assert_eq!(rows, keys, "{workers} workers");
+            assert_eq!(result.digest(), digest);
+            assert!(result.rows.iter().all(|row| row.lag_ns == 0));
+        }
+    }
+    let shards = (0..3).map(|index| LaneSet::of_worker(ShardId { index, count: 3 }, 0, 1));
+    let mut parts: Vec<Arrival> = shards.flat_map(|lanes| recorded(&plan, lanes)).collect();
+    parts.sort_unstable();
+    assert_eq!(parts, sorted);
+}
+
+#[test]
+fn a_session_of_a_trace_belongs_to_one_lane_and_a_trace_runs_beside_phases() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = trace_plan(dir.path(), 2_000, "");
+    let lanes: std::collections::BTreeSet<u64> =
+        recorded(&plan, LaneSet::ALL).iter().map(|arrival| arrival.seq % 1024).collect();
+    // The trace has 40 sessions.
+    assert!((30..=40).contains(&lanes.len()), "{}", lanes.len());
+
+    let mut both = plan;
+    let mut steady = constant_plan(50.0, 10).streams.remove(0);
+    steady.name = "steady".to_owned();
+    both.streams.push(steady);
+    let result = run(&both, 2, Behaviour::Answer, None);
+    assert_eq!(result.rows.len(), 2_500);
+    let mut arrivals = recorded(&both, LaneSet::ALL);
+    arrivals.sort_unstable();
+    let keys = arrivals.iter().map(|arrival| (arrival.intended_ns, arrival.seq));
+    let rows = result.rows.iter().map(|row| (row.intended_ns, row.seq));
+    assert_eq!(rows.collect::<Vec<_>>(), keys.collect::<Vec<_>>());
 }
 
 #[test]

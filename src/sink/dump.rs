@@ -15,7 +15,8 @@ use parquet::file::properties::WriterProperties;
 use thiserror::Error;
 
 use crate::plan::Plan;
-use crate::schedule::{Arrival, LaneSet, Timeline};
+use crate::replay::Timelines;
+use crate::schedule::{Arrival, LaneSet};
 
 /// The timeline could not be written.
 #[derive(Debug, Error)]
@@ -34,7 +35,7 @@ const BATCH_ROWS: usize = 65_536;
 /// `scenario`. Returns the number of rows. Memory is one batch.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// When the file cannot be written, or a trace cannot be read.
 pub fn dump_timeline(plan: &Plan, lanes: LaneSet, path: &Path) -> Result<u64, DumpError> {
     let failed = |cause: String| DumpError { path: path.to_owned(), cause };
     let partial = path.with_extension("partial");
@@ -46,10 +47,11 @@ pub fn dump_timeline(plan: &Plan, lanes: LaneSet, path: &Path) -> Result<u64, Du
     let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
         .map_err(|error| failed(error.to_string()))?;
     let names = Names::new(plan);
-    let mut timeline = Timeline::new(plan, lanes);
+    let mut timeline = Timelines::new(plan, lanes).map_err(|error| failed(error.to_string()))?;
     let mut rows = 0;
     loop {
-        let arrivals: Vec<Arrival> = timeline.by_ref().take(BATCH_ROWS).collect();
+        let arrivals = timeline.by_ref().take(BATCH_ROWS).collect::<Result<Vec<Arrival>, _>>();
+        let arrivals = arrivals.map_err(|error| failed(error.to_string()))?;
         if arrivals.is_empty() {
             break;
         }

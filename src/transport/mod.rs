@@ -41,7 +41,8 @@ pub use host::Host;
 pub use http1::HyperTransport;
 pub use http2::Http2Transport;
 pub use lean::{BodyError, HeadError, Incoming, IncomingError, LeanTransport, Step};
-pub use request::{Request, RequestError, Requests};
+pub use request::{Encoded, Request, RequestError, Requests};
+pub(crate) use request::{HEADERS_MAX, Origin, push_encoded};
 pub use source::{SourceError, check_sources};
 pub use tls::TlsError;
 

@@ -5,10 +5,11 @@
 //! bytes that were made before the run.
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, Method, Uri};
 use http_body_util::Full;
+use openload_traces::record::Tokens;
 use thiserror::Error;
 
 use crate::plan::{Plan, RequestPlan, TargetAddress};
@@ -53,6 +54,7 @@ pub enum RequestError {
 /// All requests of a plan, by scenario.
 pub struct Requests {
     seed: u64,
+    origin: Origin,
     requests: Vec<Prepared>,
 }
 
@@ -69,7 +71,8 @@ impl Requests {
             prepared.try_http(Draws::new(plan.seed, 0), &scenario.request.name)?;
             Ok(prepared)
         });
-        Ok(Self { seed: plan.seed, requests: prepared.collect::<Result<_, RequestError>>()? })
+        let requests = prepared.collect::<Result<_, RequestError>>()?;
+        Ok(Self { seed: plan.seed, origin, requests })
     }
 
     /// The request of `scenario` for arrival `seq`.
@@ -78,40 +81,88 @@ impl Requests {
     /// When `scenario` is not one of the plan.
     pub fn get(&self, scenario: u16, seq: u64) -> Request<'_> {
         let prepared = &self.requests[usize::from(scenario)];
-        Request { prepared, draws: Draws::new(self.seed, seq) }
+        Request(Form::Prepared(prepared, Draws::new(self.seed, seq)))
     }
+
+    /// The request of `scenario` for arrival `seq`, made for an event of a trace.
+    ///
+    /// # Panics
+    /// When `scenario` is not one of the plan.
+    pub fn for_event(&self, scenario: u16, seq: u64, tokens: Tokens) -> Request<'_> {
+        let prepared = &self.requests[usize::from(scenario)];
+        Request(Form::Prepared(prepared, Draws::new(self.seed, seq).with_tokens(tokens)))
+    }
+
+    /// A request that was put together before: see [`Encoded`].
+    pub fn encoded<'a>(&'a self, encoded: Encoded<'a>) -> Request<'a> {
+        Request(Form::Encoded(encoded, &self.origin))
+    }
+}
+
+/// A request as bytes of HTTP/1.1: head and body as they are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoded<'a> {
+    /// Head and body.
+    pub bytes: &'a [u8],
+    /// Length of the body.
+    pub body_bytes: u32,
+    /// Whether the response will have no body whatever its head says.
+    pub is_head: bool,
 }
 
 /// The request of one arrival; it becomes bytes or types when a connection asks for them.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
-    prepared: &'a Prepared,
-    draws: Draws,
+pub struct Request<'a>(Form<'a>);
+
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    Prepared(&'a Prepared, Draws),
+    Encoded(Encoded<'a>, &'a Origin),
 }
 
 impl Request<'_> {
     /// Tells whether the response will have no body whatever its head says.
     pub fn is_head(self) -> bool {
-        self.prepared.method == Method::HEAD
+        match self.0 {
+            Form::Prepared(prepared, _) => prepared.method == Method::HEAD,
+            Form::Encoded(encoded, _) => encoded.is_head,
+        }
     }
 
     /// Appends the request as HTTP/1.1 bytes to `output`; returns the length of its body.
     pub fn encode(self, output: &mut Vec<u8>) -> u32 {
-        self.prepared.wire.encode(self.draws, output)
+        match self.0 {
+            Form::Prepared(prepared, draws) => prepared.wire.encode(draws, output),
+            Form::Encoded(encoded, _) => {
+                output.extend_from_slice(encoded.bytes);
+                encoded.body_bytes
+            }
+        }
     }
 
     /// The request as hyper takes it, with a path alone.
     pub(super) fn to_http(self) -> HttpRequest {
-        let rendered = self.prepared.try_http(self.draws, "");
-        rendered.expect("a request that was rendered once before the run can be rendered again")
+        let request = match self.0 {
+            Form::Prepared(prepared, draws) => prepared.try_http(draws, "").ok(),
+            Form::Encoded(encoded, _) => encoded.parse(),
+        };
+        request.expect("a request that was made once before can be made again")
+    }
+
+    fn origin(self) -> (Scheme, Authority) {
+        let (scheme, authority) = match self.0 {
+            Form::Prepared(prepared, _) => (&prepared.scheme, &prepared.authority),
+            Form::Encoded(_, origin) => (&origin.scheme, &origin.authority),
+        };
+        (scheme.clone(), authority.clone())
     }
 
     /// The request as HTTP/2 wants it: scheme and authority in the URI, no `host`.
     pub(super) fn to_http2(self) -> HttpRequest {
         let mut request = self.to_http();
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
-        parts.scheme = Some(self.prepared.scheme.clone());
-        parts.authority = Some(self.prepared.authority.clone());
+        let (scheme, authority) = self.origin();
+        (parts.scheme, parts.authority) = (Some(scheme), Some(authority));
         *request.uri_mut() =
             Uri::from_parts(parts).expect("a path joined to a scheme and an authority is a URI");
         request.headers_mut().remove(HOST);
@@ -119,15 +170,71 @@ impl Request<'_> {
     }
 }
 
+/// Most headers of a request that was put together before.
+pub(crate) const HEADERS_MAX: usize = 100;
+
+impl Encoded<'_> {
+    /// Takes the bytes apart again, as hyper wants them; `None` when they are no request. Characters
+    /// that a path has in practice and not by RFC 3986 are percent-encoded where the types of
+    /// `http` refuse them.
+    pub(crate) fn parse(self) -> Option<HttpRequest> {
+        let line_end = self.bytes.windows(2).position(|two| two == LINE_END)?;
+        let mut words = self.bytes[..line_end].split(|&byte| byte == b' ');
+        let (method, target) = (words.next()?, words.next()?);
+        let rest = &self.bytes[line_end + LINE_END.len()..];
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let httparse::Status::Complete((head_bytes, headers)) =
+            httparse::parse_headers(rest, &mut headers).ok()?
+        else {
+            return None;
+        };
+        let body = Bytes::copy_from_slice(rest.get(head_bytes..)?);
+        let mut request = HttpRequest::new(Full::new(body));
+        *request.method_mut() = Method::from_bytes(method).ok()?;
+        let path = PathAndQuery::try_from(target).or_else(|_| {
+            let mut encoded = Vec::new();
+            push_encoded(target, |byte| !b"<>`\"\\^{|}".contains(&byte), &mut encoded);
+            PathAndQuery::try_from(encoded)
+        });
+        *request.uri_mut() = Uri::from(path.ok()?);
+        for header in headers {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+            // The length of the body is hyper's to say.
+            if name != CONTENT_LENGTH {
+                request.headers_mut().append(name, HeaderValue::from_bytes(header.value).ok()?);
+            }
+        }
+        Some(request)
+    }
+}
+
+/// Appends bytes, percent-encoding those that are not to be kept.
+pub(crate) fn push_encoded(bytes: &[u8], is_kept: impl Fn(u8) -> bool, output: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in bytes {
+        if is_kept(byte) {
+            output.push(byte);
+        } else {
+            output.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+    }
+}
+
 /// What the requests of a run have in common: whom they ask.
-struct Origin {
+pub(crate) struct Origin {
     scheme: Scheme,
-    authority: Authority,
-    base_path: String,
+    /// Host and port, as the `host` header has them.
+    pub authority: Authority,
+    /// Path before every path, without a slash at its end.
+    pub base_path: String,
 }
 
 impl Origin {
-    fn of(target: &TargetAddress) -> Result<Self, RequestError> {
+    /// Whom the requests for `target` ask.
+    ///
+    /// # Errors
+    /// When the target's name cannot be that of a host.
+    pub fn of(target: &TargetAddress) -> Result<Self, RequestError> {
         let (is_tls, authority, base_path) = match target {
             TargetAddress::Tcp { tls, host, port, base_path } => {
                 (*tls, authority(host, *port, *tls), base_path.clone())

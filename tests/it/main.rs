@@ -18,6 +18,7 @@ mod nothing_lost;
 mod one_row;
 mod profiles;
 mod readers;
+mod replay;
 mod support;
 mod target;
 mod timeline;

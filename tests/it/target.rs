@@ -10,13 +10,13 @@ use openload::target::recording::read_recording;
 use crate::support::{Bench, gen_command, run_gen, signal, steady};
 
 /// A target that has said where it listens.
-struct Served {
+pub struct Served {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
-    url: String,
+    pub url: String,
 }
 
-fn serve(options: &[&str]) -> Served {
+pub fn serve(options: &[&str]) -> Served {
     let mut child = gen_command()
         .args(["target", "--listen", "127.0.0.1:0"])
         .args(options)
@@ -32,7 +32,7 @@ fn serve(options: &[&str]) -> Served {
 
 impl Served {
     /// Stops it; returns its exit code and what it said in the end.
-    fn stop(mut self, name: &str) -> (i32, String) {
+    pub fn stop(mut self, name: &str) -> (i32, String) {
         signal(&self.child, name);
         let exit = self.child.wait().unwrap().code().unwrap();
         let mut said = String::new();

@@ -97,6 +97,36 @@ fn runs_with_1_2_and_8_workers_and_with_a_frozen_target_keep_the_planned_timelin
     }
 }
 
+/// The whole way: the profile's tables, workers and shards, `run.json`, and the analysis, which
+/// draws the path of states again from the seed.
+#[test]
+fn bursts_and_clumps_are_the_same_for_any_division_and_pass_their_own_test() {
+    let bench = Bench::turn();
+    for (name, arrival) in [
+        ("mmpp", "{ mmpp = { rates = [1, 6], stays = [\"200ms\", \"50ms\"] } }"),
+        ("renewal", "{ renewal = { cv = 2, family = \"gamma\" } }"),
+    ] {
+        let profile = steady(400, "poisson", 3, "").replace("\"poisson\"", arrival);
+        let whole = dump(&bench, &format!("{name}.parquet"), &profile, "0/1");
+        let mut united: Vec<(i64, u64)> = (0..3)
+            .flat_map(|index| {
+                dump(&bench, &format!("{name}-{index}.parquet"), &profile, &format!("{index}/3"))
+            })
+            .collect();
+        united.sort_unstable();
+        assert_eq!(united, whole, "{name}");
+        for workers in ["1", "2", "8"] {
+            let run = bench.run(&format!("{name}-{workers}"), &profile, &["--workers", workers]);
+            assert_eq!(row_keys(&run.rows()), whole, "{name}, {workers} workers");
+            assert_eq!(run.manifest().streams[0].phases[0].arrival.name(), name);
+            let summary = run.summary();
+            let checks = summary["validity"]["checks"].as_array().unwrap();
+            let law = checks.iter().find(|check| check["name"] == "timeline_law").unwrap();
+            assert_eq!(law["level"], "ok", "{name}: {law}");
+        }
+    }
+}
+
 #[test]
 fn shards_of_a_run_unite_to_the_timeline() {
     let bench = Bench::turn();

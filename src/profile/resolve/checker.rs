@@ -12,12 +12,14 @@ use crate::profile::source::Source;
 pub(in crate::profile) struct Checker<'a> {
     source: &'a Source,
     found: Vec<(usize, Diagnostic)>,
+    /// Whether there are recorded events that a template can be filled from.
+    pub(super) has_trace: bool,
 }
 
 impl<'a> Checker<'a> {
     /// Begins with nothing wrong.
     pub(super) fn new(source: &'a Source) -> Self {
-        Self { source, found: Vec::new() }
+        Self { source, found: Vec::new(), has_trace: false }
     }
 
     /// Number of faults so far.

@@ -2,6 +2,7 @@
 
 mod address;
 mod analysis;
+mod arrival;
 mod checker;
 mod connection;
 mod embedded;
@@ -10,6 +11,7 @@ mod plan;
 mod rate;
 mod scenarios;
 mod streams;
+mod trace;
 
 use checker::{Checker, nanoseconds, to_ms};
 

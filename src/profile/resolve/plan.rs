@@ -8,7 +8,9 @@
 //! Resolving looks at nothing but the profile: no clock, no files, no environment. The seed
 //! is already drawn.
 
-use crate::plan::Plan;
+use http::Method;
+
+use crate::plan::{Plan, RequestPlan, ScenarioPlan};
 use crate::profile::canonical;
 use crate::profile::diagnostic::{Fault, ProfileError};
 use crate::profile::located::Located;
@@ -17,6 +19,10 @@ use crate::profile::source::Source;
 use crate::profile::warnings::warnings;
 
 use super::Checker;
+use crate::template::Template;
+
+/// Name of the scenario of requests made from recorded events.
+const RECORDED: &str = "recorded";
 
 /// Checks a profile and works out what it comes to.
 pub(in crate::profile) fn resolve(
@@ -37,11 +43,14 @@ pub(in crate::profile) fn resolve(
 impl Checker<'_> {
     fn plan(&mut self, raw: &RawProfile, seed: u64) -> Option<Plan> {
         self.profile_name(&raw.name);
+        self.has_trace =
+            raw.trace.is_some() || raw.stream.iter().any(|stream| stream.trace.is_some());
         let target = self.address(&raw.target.url);
         let embedded = self.embedded(&raw.target.embedded);
         let connection = self.connection(&raw.connection, target.as_ref());
         let scenarios = self.scenarios(&raw.scenario);
         let streams = self.streams(raw);
+        let recorded = self.recorded_scenario(raw, &scenarios);
         let objectives = self.objectives(raw);
         let analysis = self.analysis(&raw.analysis);
         let (profile, profile_sha256) = record(raw, seed);
@@ -53,13 +62,41 @@ impl Checker<'_> {
             target_pid: raw.target.pid,
             connection: connection?,
             streams: streams?,
-            scenarios: scenarios.into_iter().collect::<Option<_>>()?,
+            scenarios: scenarios.into_iter().chain(recorded).collect::<Option<_>>()?,
             objectives,
             analysis: analysis?,
             profile,
             profile_sha256,
             warnings: Vec::new(),
         })
+    }
+
+    /// The scenario of requests made from recorded events, when there is a trace.
+    fn recorded_scenario(
+        &mut self,
+        raw: &RawProfile,
+        scenarios: &[Option<ScenarioPlan>],
+    ) -> Option<Option<ScenarioPlan>> {
+        let of_streams = raw.stream.iter().filter_map(|stream| stream.trace.as_ref());
+        let traces: Vec<_> = raw.trace.iter().chain(of_streams).collect();
+        let first = traces.first()?;
+        let expects = traces.iter().map(|trace| self.expect(trace.request.expect.as_ref()));
+        let expect = expects.last().unwrap_or_default();
+        let taken = |name: &str| {
+            scenarios.iter().flatten().any(|one| one.name == name || one.request.name == name)
+        };
+        let name =
+            if taken(RECORDED) { format!("{RECORDED} requests") } else { RECORDED.to_owned() };
+        let path = Template::parse("/").map_err(|error| Fault::new(error.to_string()));
+        let request = RequestPlan {
+            name: name.clone(),
+            method: Method::GET,
+            path: self.keep(&first.file, path)?,
+            headers: Vec::new(),
+            body: None,
+            expect,
+        };
+        Some(Some(ScenarioPlan { name, weight: 1.0, tags: Vec::new(), request }))
     }
 
     /// A run directory is named after the profile, so the name must be fit for one.

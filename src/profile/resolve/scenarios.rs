@@ -7,7 +7,7 @@ use crate::plan::{Expect, RequestPlan, ScenarioPlan};
 use crate::profile::diagnostic::Fault;
 use crate::profile::located::Located;
 use crate::profile::nearest::nearest;
-use crate::profile::raw::{RawRequest, RawScenario};
+use crate::profile::raw::{RawExpect, RawRequest, RawScenario};
 use crate::template::{Draws, Template};
 
 use super::Checker;
@@ -58,7 +58,7 @@ impl Checker<'_> {
         let headers: Vec<_> =
             raw.headers.iter().map(|(name, value)| self.header(name, value)).collect();
         let body = raw.body.as_ref().map(|body| self.template(body));
-        let expect = self.expect(raw);
+        let expect = self.expect(raw.expect.as_ref());
         Some(RequestPlan {
             name: name.to_owned(),
             method: method?,
@@ -101,7 +101,11 @@ impl Checker<'_> {
         None
     }
 
-    fn header(&mut self, name: &str, value: &Located<String>) -> Option<(HeaderName, Template)> {
+    pub(super) fn header(
+        &mut self,
+        name: &str,
+        value: &Located<String>,
+    ) -> Option<(HeaderName, Template)> {
         let template = self.template(value)?;
         let wrong = |what: &str| Fault::new(format!("the header `{name}` {what}"));
         let Ok(header) = HeaderName::try_from(name) else {
@@ -120,11 +124,16 @@ impl Checker<'_> {
 
     fn template(&mut self, written: &Located<String>) -> Option<Template> {
         let read = Template::parse(written.get()).map_err(|error| Fault::new(error.to_string()));
-        self.keep(written, read)
+        let template = self.keep(written, read)?;
+        if template.needs_trace() && !self.has_trace {
+            let fault = Fault::new("there are no recorded events to take the tokens from");
+            self.report(written, fault.help("add a `[trace]`, or write uniform(100, 2000)"));
+        }
+        Some(template)
     }
 
-    fn expect(&mut self, raw: &RawRequest) -> Expect {
-        let statuses = raw.expect.iter().flat_map(|expect| &expect.status);
+    pub(super) fn expect(&mut self, expect: Option<&RawExpect>) -> Expect {
+        let statuses = expect.into_iter().flat_map(|expect| &expect.status);
         for status in statuses.clone().filter(|status| !(100..600).contains(status.get())) {
             let fault = Fault::new(format!("{} is no HTTP status", status.get()));
             self.report(status, fault.help("statuses are 100 to 599"));

@@ -7,7 +7,9 @@ use crate::profile::diagnostic::Fault;
 use crate::profile::located::Located;
 use crate::profile::nearest::{list, nearest};
 use crate::profile::raw::{RawPhase, RawProfile, RawStream};
+use crate::profile::trace::RawTrace;
 
+use super::trace::replay_phase;
 use super::{Checker, nanoseconds};
 
 /// Most arrivals of a run: 2⁴⁸, a year at nine million per second. Up to here a number
@@ -22,39 +24,50 @@ impl Checker<'_> {
         let single = RawStream {
             name: Located::new(ONLY_STREAM.to_owned(), raw.name.span()),
             phase: raw.phase.clone(),
+            trace: raw.trace.clone(),
             scenarios: None,
         };
-        let streams = match (raw.phase.first(), raw.stream.as_slice()) {
-            (Some(_), []) => std::slice::from_ref(&single),
-            (None, [_, ..]) => &raw.stream,
-            (None, []) => {
+        let has_own = !raw.phase.is_empty() || raw.trace.is_some();
+        let streams = match (has_own, raw.stream.as_slice()) {
+            (true, []) => std::slice::from_ref(&single),
+            (false, [_, ..]) => &raw.stream,
+            (false, []) => {
                 let fault = Fault::new("the profile has no phases: nothing would be sent")
-                    .help("add a `[[phase]]` with `name`, `duration` and `rate`");
+                    .help("add a `[[phase]]` with `name`, `duration` and `rate`, or a `[trace]`");
                 self.report(&raw.name, fault);
                 return None;
             }
-            (Some(_), [stream, ..]) => {
-                let fault = Fault::new("the profile has both `[[phase]]` and `[[stream]]`")
-                    .help("write the phases of a stream as `[[stream.phase]]`");
+            (true, [stream, ..]) => {
+                let fault = Fault::new("the profile has both a stream of its own and `[[stream]]`")
+                    .help("write the phases of a stream as `[[stream.phase]]`, a trace as `[stream.trace]`");
                 self.report(&stream.name, fault);
                 return None;
             }
         };
         self.unique("stream", streams.iter().map(|stream| &stream.name));
         let names: Vec<&str> = raw.scenario.iter().map(|one| one.name.get().as_str()).collect();
-        let plans: Vec<_> = streams.iter().map(|stream| self.stream(stream, &names)).collect();
+        // Requests made from events belong to a scenario of their own behind the others.
+        let recorded = names.len();
+        let plans: Vec<_> =
+            streams.iter().map(|stream| self.stream(stream, &names, recorded)).collect();
         let plans: Vec<StreamPlan> = plans.into_iter().collect::<Option<_>>()?;
         self.total(&raw.name, &plans);
         Some(plans)
     }
 
-    fn stream(&mut self, raw: &RawStream, names: &[&str]) -> Option<StreamPlan> {
+    fn stream(&mut self, raw: &RawStream, names: &[&str], recorded: usize) -> Option<StreamPlan> {
         self.unique("phase", raw.phase.iter().map(|phase| &phase.name));
-        if raw.phase.is_empty() {
+        if raw.phase.is_empty() && raw.trace.is_none() {
             let fault = Fault::new(format!("the stream `{}` has no phases", raw.name.get()));
-            self.report(&raw.name, fault.help("add a `[[stream.phase]]` below it"));
+            self.report(
+                &raw.name,
+                fault.help("add a `[[stream.phase]]` or a `[stream.trace]` below it"),
+            );
         }
         let scenarios = self.stream_scenarios(raw, names);
+        if let Some(trace) = &raw.trace {
+            return self.recorded_stream(raw, trace, scenarios, recorded);
+        }
         // Each phase is looked at, also behind one that is wrong.
         let lengths: Vec<Option<f64>> =
             raw.phase.iter().map(|phase| self.duration(&phase.duration)).collect();
@@ -66,18 +79,44 @@ impl Checker<'_> {
             .collect();
         let mut phases: Vec<PhaseRecord> = phases.into_iter().collect::<Option<_>>()?;
         self.lay_out(raw, &mut phases)?;
-        Some(StreamPlan { name: raw.name.get().clone(), phases, scenarios: scenarios? })
+        Some(StreamPlan {
+            name: raw.name.get().clone(),
+            phases,
+            scenarios: scenarios?,
+            trace: None,
+        })
+    }
+
+    fn recorded_stream(
+        &mut self,
+        raw: &RawStream,
+        trace: &RawTrace,
+        scenarios: Option<Vec<usize>>,
+        recorded: usize,
+    ) -> Option<StreamPlan> {
+        if let Some(phase) = raw.phase.first() {
+            let fault = Fault::new("a stream has either phases or a trace");
+            self.report(&phase.name, fault.help("write them as two `[[stream]]`s to run both"));
+        }
+        let plan = self.trace(trace, recorded);
+        Some(StreamPlan {
+            name: raw.name.get().clone(),
+            phases: vec![replay_phase()],
+            scenarios: scenarios?,
+            trace: Some(plan?),
+        })
     }
 
     /// Reads a phase as if it began at 0.
     fn phase(&mut self, raw: &RawPhase, length_s: Option<f64>) -> Option<PhaseRecord> {
         // Without a length the rate is still read: an infinite phase has room for any.
-        let rate = self.rate_law(&raw.rate, length_s.unwrap_or(f64::INFINITY))?;
+        let rate = self.rate_law(&raw.rate, length_s.unwrap_or(f64::INFINITY));
+        let arrival = self.arrival(&raw.arrival);
         Some(PhaseRecord {
             name: raw.name.get().clone(),
             role: raw.role,
-            arrival: raw.arrival,
-            rate,
+            arrival: arrival?,
+            rate: rate?,
             start_ns: 0,
             end_ns: nanoseconds(length_s?),
         })
@@ -137,7 +176,8 @@ impl Checker<'_> {
                 .help("a run has at most 2^48 = 2.8e14 arrivals; lower the rates or durations");
             self.report(at, fault);
         }
-        if total <= 0.0 {
+        // How many events a trace has is known when its file is read.
+        if total <= 0.0 && streams.iter().all(|stream| stream.trace.is_none()) {
             let fault = Fault::new("the profile asks for no arrivals: every rate is 0");
             self.report(at, fault.help("write a rate above 0 in some phase"));
         }

@@ -96,6 +96,42 @@ fn quantities() {
 }
 
 #[test]
+fn arrivals() {
+    let arrival = |text: &str| changed("rate = 100", &format!("rate = 100\narrival = {text}"));
+    snapshot(
+        "arrivals",
+        &report([
+            arrival("\"mmpp\""),
+            arrival("\"renewal\""),
+            arrival("\"mmp\""),
+            arrival("5"),
+            arrival("{}"),
+            arrival("{ poisson = {} }"),
+            arrival(
+                "{ mmpp = { rates = [1, 2], stays = [\"1s\", \"1s\"] }, renewal = { cv = 1 } }",
+            ),
+            arrival("{ mmpp = \"fast\" }"),
+            arrival("{ mmpp = { rates = [1, 2] } }"),
+            arrival("{ mmpp = { rate = [1, 2], stays = [\"1s\", \"1s\"] } }"),
+            arrival("{ mmpp = { rates = 1, stays = \"1s\" } }"),
+            arrival("{ mmpp = { rates = [], stays = [] } }"),
+            arrival("{ mmpp = { rates = [1], stays = [\"1s\"] } }"),
+            arrival("{ mmpp = { rates = [1, 2], stays = [\"1s\"] } }"),
+            arrival("{ mmpp = { rates = [0, 0], stays = [\"1s\", \"1s\"] } }"),
+            arrival("{ mmpp = { rates = [-1, nan, 1e9, \"2\"], stays = [\"1s\", \"1s\"] } }"),
+            arrival("{ mmpp = { rates = [-1, nan, 1e9], stays = [1, \"0s\", \"999us\"] } }"),
+            arrival("{ renewal = {} }"),
+            arrival("{ renewal = { cv = \"2\" } }"),
+            arrival("{ renewal = { cv = -1 } }"),
+            arrival("{ renewal = { cv = 0.001 } }"),
+            arrival("{ renewal = { cv = 101, family = \"gama\" } }"),
+            arrival("{ renewal = { cv = 101, family = \"gamma\" } }"),
+            changed("rate = 100", "rate = -1\narrival = { renewal = { cv = inf } }"),
+        ]),
+    );
+}
+
+#[test]
 fn meaning() {
     let phase = "[[phase]]\nname = \"steady\"\nduration = \"10s\"\nrate = 1\n";
     let long = "[[phase]]\nname = \"long\"\nduration = \"100000d\"\nrate = 1e7\n";

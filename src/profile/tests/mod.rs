@@ -5,6 +5,7 @@ mod errors;
 mod fuzz;
 mod overrides;
 mod resolved;
+mod trace;
 
 use crate::plan::Plan;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use openload_contract::{Bound, RateLaw};
+use openload_contract::{ArrivalKind, Bound, Mmpp, RateLaw};
 
 use crate::plan::{Plan, Protocol, TargetAddress};
 use crate::profile::{Overrides, ProfileError, load, parse};
@@ -89,6 +89,7 @@ fn rates_are_scaled_and_throughput_with_them() {
 fn times_are_scaled_and_timeouts_are_not() {
     let settings = [
         ("phase.steady.rate", "{ base = 1, peak = 2, at = \"4s\", for = \"2s\" }"),
+        ("phase.steady.arrival", "{ mmpp = { rates = [1, 2], stays = [\"4s\", \"300ms\"] } }"),
         ("target.embedded.freeze", "[{ at = \"5s\", for = \"1s\" }]"),
         ("target.embedded.leak", "{ grow = \"1ms\", per = \"10s\" }"),
     ];
@@ -96,6 +97,8 @@ fn times_are_scaled_and_timeouts_are_not() {
     let phase = &plan.streams[0].phases[0];
     assert_eq!(phase.end_ns, 5_000_000_000);
     assert_eq!(phase.rate, RateLaw::Spike { base: 1.0, peak: 2.0, at_s: 2.0, for_s: 1.0 });
+    let stays_s = vec![2.0, 0.15];
+    assert_eq!(phase.arrival, ArrivalKind::Mmpp(Mmpp { rates: vec![1.0, 2.0], stays_s }));
     assert_eq!(plan.embedded.freezes, [Freeze { at_s: 2.5, for_s: 0.5 }]);
     assert!((plan.embedded.leak_s_per_s - 0.0002).abs() < 1e-12);
     assert_eq!(plan.connection.connect_timeout_ns, 5_000_000_000);

@@ -1,7 +1,7 @@
 //! What sound profiles come to.
 
 use openload_contract::rate::Step;
-use openload_contract::{AnalysisSettings, ArrivalKind, RateLaw};
+use openload_contract::{AnalysisSettings, ArrivalKind, GapFamily, Mmpp, RateLaw, Renewal};
 
 use crate::plan::{
     ConnectionPlan, ConnectionPolicy, Engine, Expect, Protocol, ReuseOrder, TlsPlan,
@@ -71,6 +71,51 @@ fn every_form_of_a_rate_is_read() {
         let plan = resolve(&text).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(plan.streams[0].phases[0].rate, expected, "{written}");
     }
+}
+
+#[test]
+fn every_form_of_an_arrival_process_is_read_and_written_again() {
+    let mmpp = |rates: &[f64], stays_s: &[f64]| {
+        ArrivalKind::Mmpp(Mmpp { rates: rates.to_vec(), stays_s: stays_s.to_vec() })
+    };
+    let renewal = |cv, family| ArrivalKind::Renewal(Renewal { cv, family });
+    let known = [
+        ("\"poisson\"", ArrivalKind::Poisson),
+        ("\"constant\"", ArrivalKind::Constant),
+        ("\"uniform\"", ArrivalKind::Uniform),
+        (
+            "{ mmpp = { rates = [0.5, 3.0], stays = [\"1.5s\", \"300ms\"] } }",
+            mmpp(&[0.5, 3.0], &[1.5, 0.3]),
+        ),
+        (
+            "{ mmpp = { rates = [0, 1, 5], stays = [\"1m\", \"1s\", \"1ms\"] } }",
+            mmpp(&[0.0, 1.0, 5.0], &[60.0, 1.0, 0.001]),
+        ),
+        ("{ renewal = { cv = 2.0 } }", renewal(2.0, GapFamily::Gamma)),
+        ("{ renewal = { cv = 0, family = \"gamma\" } }", renewal(0.0, GapFamily::Gamma)),
+        ("{ renewal = { cv = 0.5, family = \"weibull\" } }", renewal(0.5, GapFamily::Weibull)),
+        (
+            "{ renewal = { cv = 100, family = \"lognormal\" } }",
+            renewal(100.0, GapFamily::Lognormal),
+        ),
+    ];
+    for (written, expected) in known {
+        let text = MINIMAL.replace("rate = 100", &format!("rate = 100\narrival = {written}"));
+        let plan = resolve(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(plan.streams[0].phases[0].arrival, expected, "{written}");
+        let again = toml::to_string(&plan.profile).unwrap();
+        let again = resolve(&again).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(again.streams[0].phases[0].arrival, expected, "{written}");
+        assert_eq!(again.profile_sha256, plan.profile_sha256, "{written}");
+    }
+}
+
+/// The default connection limits and the number of workers must hold in a burst.
+#[test]
+fn the_peak_rate_is_that_of_the_fastest_state() {
+    let bursts = "rate = 100\narrival = { mmpp = { rates = [50, 500], stays = [\"5s\", \"1s\"] } }";
+    let plan = resolve(&MINIMAL.replace("rate = 100", bursts)).unwrap();
+    assert_eq!((plan.peak_rate(), plan.expected_arrivals()), (400.0, 1000.0));
 }
 
 #[test]

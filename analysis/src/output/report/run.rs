@@ -1,7 +1,7 @@
 //! What was run: the part of the page that repeats the manifest and explains the files.
 
 use openload_contract::columns::COLUMNS;
-use openload_contract::{Manifest, PhaseRecord, RateLaw, RunStatus, Summary};
+use openload_contract::{Manifest, RateLaw, RunStatus, Summary};
 use serde::Serialize;
 
 use super::super::number;
@@ -68,7 +68,7 @@ pub fn phases_planned(manifest: &Manifest) -> Table {
                 phase.name.clone(),
                 stream.name.clone(),
                 phase.role.name().to_owned(),
-                arrival(phase),
+                phase.arrival.to_string(),
                 rate(&phase.rate),
                 at(phase.start_ns),
                 at(phase.end_ns),
@@ -76,13 +76,6 @@ pub fn phases_planned(manifest: &Manifest) -> Table {
         }
     }
     table
-}
-
-fn arrival(phase: &PhaseRecord) -> String {
-    match serde_json::to_value(phase.arrival) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => "-".to_owned(),
-    }
 }
 
 fn rate(law: &RateLaw) -> String {
