@@ -15,7 +15,7 @@ use openload::profile::{self, Overrides};
 use openload::schedule::{LaneSet, Timeline};
 use openload::sink::Live;
 use openload::transport::{Connection, Failure, Incoming, Request, Requests, Stamps, Transport};
-use openload_contract::{ArrivalKind, Outcome, ShardId};
+use openload_contract::{ArrivalKind, GapFamily, Mmpp, Outcome, Renewal, ShardId};
 use openload_samples::{
     Chunk, Encoder, JournalWriter, Names, PartWriter, Rotation, Sample, worker_dir,
 };
@@ -37,12 +37,21 @@ fn many_streams() -> Plan {
     plan
 }
 
-fn constant() -> Plan {
+/// The same rates with other arrivals.
+fn arrivals(kind: &ArrivalKind) -> Plan {
     let mut plan = plan("baseline");
     for phase in plan.streams.iter_mut().flat_map(|stream| &mut stream.phases) {
-        phase.arrival = ArrivalKind::Constant;
+        phase.arrival = kind.clone();
     }
     plan
+}
+
+fn mmpp() -> ArrivalKind {
+    ArrivalKind::Mmpp(Mmpp { rates: vec![0.5, 3.0], stays_s: vec![1.5, 0.3] })
+}
+
+fn renewal(family: GapFamily) -> ArrivalKind {
+    ArrivalKind::Renewal(Renewal { cv: 2.0, family })
 }
 
 fn next_arrival(criterion: &mut Criterion) {
@@ -51,7 +60,11 @@ fn next_arrival(criterion: &mut Criterion) {
     for (plan, label) in [
         (plan("baseline"), "poisson, constant rate"),
         (plan("stress"), "poisson, ramp"),
-        (constant(), "constant"),
+        (arrivals(&ArrivalKind::Constant), "constant"),
+        (arrivals(&mmpp()), "mmpp, two states"),
+        (arrivals(&renewal(GapFamily::Gamma)), "renewal, gamma"),
+        (arrivals(&renewal(GapFamily::Weibull)), "renewal, weibull"),
+        (arrivals(&renewal(GapFamily::Lognormal)), "renewal, lognormal"),
         (many_streams(), "poisson, 32 streams"),
     ] {
         let mut timeline = Timeline::new(&plan, LaneSet::ALL);
