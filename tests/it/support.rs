@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use arrow_array::Array;
@@ -18,19 +18,32 @@ use tempfile::TempDir;
 /// Exit code of a run that measured its own machine.
 const INVALID: i32 = 4;
 
-static TURN: Mutex<()> = Mutex::new(());
+static TURN: RwLock<()> = RwLock::new(());
 
 /// A folder for one test's files, and this machine for itself while it is held.
 pub struct Bench {
     pub dir: TempDir,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
+}
+
+/// What is held while a test has its turn.
+enum Turn {
+    Alone(#[expect(dead_code, reason = "held, not read")] RwLockWriteGuard<'static, ()>),
+    Shared(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'static, ()>),
 }
 
 impl Bench {
     /// Waits for this test's turn.
     pub fn turn() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { dir: tempfile::tempdir().unwrap(), _turn: turn }
+        let turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+        Self { dir: tempfile::tempdir().unwrap(), _turn: Turn::Alone(turn) }
+    }
+
+    /// Waits for a turn that tests of this kind share: long runs of low rates, which leave the
+    /// machine idle most of the time.
+    pub fn shared_turn() -> Self {
+        let turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+        Self { dir: tempfile::tempdir().unwrap(), _turn: Turn::Shared(turn) }
     }
 
     /// Writes a profile and returns its path.
