@@ -9,6 +9,8 @@
 //! It runs on the worker's own thread. A pacer on another one would add a hand-over of 40 to
 //! 60 µs to every arrival.
 
+mod warmth;
+
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
@@ -17,10 +19,22 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Epoch, WakeUp};
 use crate::os;
+use warmth::Warmth;
 
-/// Longest time spent spinning before an instant: it covers the wake-up of an idle processor
-/// as measured on Linux (20–45 µs).
-const SPIN_NS: i64 = 50_000;
+/// Time spent spinning before an instant after a short wait: it covers the wake-up of an idle
+/// processor as measured on Linux (20–45 µs).
+const SPIN_SHORT_NS: i64 = 50_000;
+
+/// Longest time spent spinning before an instant. A processor that slept for milliseconds sleeps
+/// deeper and comes back to cold caches: its wake-up took up to 200 µs, and then the first use
+/// of the network code takes 60 µs more ([`Warmth`]).
+const SPIN_LONGEST_NS: i64 = 400_000;
+
+/// Share of a long wait that is spent spinning: what a longer spin costs stays below it.
+const SPIN_SHARE: i64 = 32;
+
+/// Time that must be left before an instant to warm up for it.
+const WARM_UP_NS: i64 = 120_000;
 
 /// Shortest time between two wake-ups, to save processor time. Arrivals that fall into it leave
 /// together at its end.
@@ -59,7 +73,7 @@ impl Pacing {
     /// quota is used up by it, it would take the time from the very work it waits for.
     pub fn spin_ns(self, workers: u32, cores: u32) -> i64 {
         match self {
-            Self::Precise if cores > workers => SPIN_NS,
+            Self::Precise if cores > workers => SPIN_LONGEST_NS,
             Self::Precise | Self::Efficient => 0,
             Self::Busy => i64::MAX,
         }
@@ -85,6 +99,9 @@ pub struct Pacer {
     coalesce_ns: i64,
     /// The last wake-up.
     woken_ns: Rc<Cell<i64>>,
+    /// What makes the first send after a long wait as quick as the others, where time is spent
+    /// for that.
+    warmth: Option<Rc<Warmth>>,
 }
 
 impl Pacer {
@@ -98,13 +115,17 @@ impl Pacer {
         let (timer, woken_ns) =
             (Rc::new(os::PreciseTimer::new()?), Rc::new(Cell::new(i64::MIN / 2)));
         let coalesce_ns = pacing.coalesce_ns(spin_ns);
-        Ok(Self { epoch, timer, spin_ns, coalesce_ns, woken_ns })
+        let warmth = None;
+        Ok(Self { epoch, timer, spin_ns, coalesce_ns, woken_ns, warmth })
     }
 
     /// The same pacer for a thread that may spin for `spin_ns` before an instant.
     #[must_use]
     pub fn spinning_for(self, pacing: Pacing, spin_ns: i64) -> Self {
-        Self { spin_ns, coalesce_ns: pacing.coalesce_ns(spin_ns), ..self }
+        let spins_longer = pacing == Pacing::Precise && spin_ns > SPIN_SHORT_NS;
+        // Without it the first send takes longer, which its row says.
+        let warmth = if spins_longer { Warmth::new().ok().map(Rc::new) } else { None };
+        Self { spin_ns, coalesce_ns: pacing.coalesce_ns(spin_ns), warmth, ..self }
     }
 
     /// Makes a pacer for another waiter of the same thread: a timer serves one wait at a time.
@@ -115,6 +136,14 @@ impl Pacer {
         let woken_ns = Rc::new(Cell::new(i64::MIN / 2));
         Ok(Self { timer: Rc::new(os::PreciseTimer::new()?), woken_ns, ..self.clone() })
     }
+}
+
+/// How long to spin at the end of a wait, where at most `longest_ns` are allowed.
+fn spin_for(wait_ns: i64, longest_ns: i64) -> i64 {
+    if longest_ns > SPIN_LONGEST_NS {
+        return longest_ns;
+    }
+    (wait_ns / SPIN_SHARE).max(SPIN_SHORT_NS).min(longest_ns)
 }
 
 impl Clock for Pacer {
@@ -129,12 +158,20 @@ impl Clock for Pacer {
     async fn wait_until(&self, due_ns: i64) -> WakeUp {
         let aim_ns = due_ns.max(self.woken_ns.get() + self.coalesce_ns);
         let mut now_ns = self.now_ns();
-        if aim_ns - now_ns > self.spin_ns {
-            let nap_ns = aim_ns - now_ns - self.spin_ns;
+        let wait_ns = aim_ns - now_ns;
+        let spin_ns = spin_for(wait_ns, self.spin_ns);
+        if wait_ns > spin_ns {
+            let nap_ns = wait_ns - spin_ns;
             self.timer.sleep(Duration::from_nanos(nap_ns.unsigned_abs())).await;
             now_ns = self.now_ns();
         }
         let spin_from_ns = now_ns;
+        if aim_ns - now_ns > WARM_UP_NS
+            && let Some(warmth) = &self.warmth
+        {
+            warmth.touch();
+            now_ns = self.now_ns();
+        }
         while now_ns < aim_ns {
             tokio::task::yield_now().await;
             now_ns = self.now_ns();
@@ -154,14 +191,24 @@ impl Clock for Pacer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pacing, SPIN_NS};
+    use super::{Pacing, SPIN_LONGEST_NS, SPIN_SHORT_NS, spin_for};
 
     #[test]
     fn spinning_needs_a_processor_left_for_others() {
-        assert_eq!(Pacing::Precise.spin_ns(1, 2), SPIN_NS);
+        assert_eq!(Pacing::Precise.spin_ns(1, 2), SPIN_LONGEST_NS);
         assert_eq!(Pacing::Precise.spin_ns(2, 2), 0);
         assert_eq!(Pacing::Precise.spin_ns(1, 1), 0);
         assert_eq!(Pacing::Efficient.spin_ns(1, 64), 0);
         assert_eq!(Pacing::Busy.spin_ns(4, 1), i64::MAX);
+    }
+
+    #[test]
+    fn a_spin_is_as_long_as_the_wake_up_before_it_and_no_larger_part_of_a_long_wait() {
+        let longest_ns = Pacing::Precise.spin_ns(1, 2);
+        assert_eq!(spin_for(100_000, longest_ns), SPIN_SHORT_NS);
+        assert_eq!(spin_for(3_200_000, longest_ns), 100_000);
+        assert_eq!(spin_for(1_000_000_000, longest_ns), SPIN_LONGEST_NS);
+        assert_eq!(spin_for(1_000_000_000, Pacing::Efficient.spin_ns(1, 2)), 0);
+        assert_eq!(spin_for(100, Pacing::Busy.spin_ns(1, 2)), i64::MAX);
     }
 }
