@@ -11,12 +11,12 @@
 //! | transfer | `response_ns − ttfb_ns` | network, target |
 //!
 //! The parts add up for each row, so their means add up; their quantiles do not. To say what
-//! makes the tail, each part is averaged over the rows at or above the 99th percentile. A row
-//! without a first byte spent the rest of its time in `server`. Rows never sent are left out.
+//! makes the tail, each part is averaged over the rows at or above the 99th percentile, and its
+//! share of the time of the rows at or above each other quantile is taken. A row without a first byte spent the rest of its time in `server`. Rows never sent are left out.
 
 use std::collections::BTreeMap;
 
-use openload_contract::summary::{BlamePart, TailBlame};
+use openload_contract::summary::{BlamePart, Quantiles, TailBlame};
 
 use crate::load::Columns;
 use crate::numeric::ns_to_ms;
@@ -56,7 +56,25 @@ pub fn tail_blame(columns: Columns<'_>) -> TailBlame {
         };
         ((*name).to_owned(), blame)
     });
-    TailBlame { parts: parts.collect::<BTreeMap<_, _>>() }
+    TailBlame { parts: parts.collect::<BTreeMap<_, _>>(), shares: shares(columns, &rows) }
+}
+
+/// For each quantile of the tables: the parts' shares of the time of the rows at or above it.
+fn shares(columns: Columns<'_>, rows: &[u32]) -> BTreeMap<String, BTreeMap<String, f64>> {
+    let level_shares = |level: f64| {
+        let from_ns = quantile_of(rows, level, |row| columns.response_ns[row])?;
+        let mut sums = [0.0; PARTS.len()];
+        let slow = rows.iter().map(|&row| row as usize);
+        for row in slow.filter(|&row| columns.response_ns[row] >= from_ns) {
+            let parts = parts(columns, row).unwrap_or_default();
+            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part as f64);
+        }
+        let whole: f64 = sums.iter().sum();
+        let share = |(name, sum): (&&str, f64)| ((*name).to_owned(), sum / whole);
+        (whole > 0.0).then(|| PARTS.iter().zip(sums).map(share).collect())
+    };
+    let levels = Quantiles::LEVELS.iter();
+    levels.filter_map(|(name, level)| Some(((*name).to_owned(), level_shares(*level)?))).collect()
 }
 
 /// Quantile of a value of rows, without sorting them all.

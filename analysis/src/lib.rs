@@ -19,8 +19,10 @@
 //!
 //! The crate must not know the generator (clocks, HTTP, schedules) or terminals.
 
+pub mod capacity;
 pub mod causes;
 pub mod change_point;
+pub mod closed_loop;
 pub mod decompose;
 pub mod drift;
 mod error;
@@ -89,7 +91,8 @@ fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
     let groups = groups::groups(run)?;
     let validity = validity::validity(run)?;
     let recovery = recovery::recoveries(run, &limits)?;
-    let objectives = objectives::judge(run, &recovery)?;
+    let capacity = capacity::capacity(run, &limits)?;
+    let objectives = objectives::judge(run, &recovery, capacity.as_ref())?;
     let (verdict, reasons) = verdict::verdict(&validity, groups.all.requests.intended, &objectives);
     Ok(Summary {
         schema_version: SCHEMA_VERSION.to_owned(),
@@ -103,9 +106,10 @@ fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
         by_request: groups.by_request,
         recovery,
         drift: soak::drifts(run, &limits)?,
-        capacity: None,
+        capacity,
         validity,
         tail: decompose::tail_blame(columns),
+        closed_loop: closed_loop::closed_loop(run, columns),
         objectives,
         settings: run.manifest.analysis.clone(),
     })

@@ -15,7 +15,7 @@
 
 use openload_contract::objective::Unit;
 use openload_contract::summary::{
-    Confidence, Drift, DriftShape, Interval, ObjectiveResult, Recovery,
+    Capacity, Confidence, Drift, DriftShape, Interval, ObjectiveResult, Recovery,
 };
 use openload_contract::{Bound, Metric, Objective, Outcome};
 
@@ -36,11 +36,15 @@ const QUANTILE_DEFAULT: f64 = 0.99;
 ///
 /// # Errors
 /// When a column of the frame is unusable.
-pub fn judge(run: &Run, recovery: &[Recovery]) -> Result<Vec<ObjectiveResult>, Error> {
+pub fn judge(
+    run: &Run,
+    recovery: &[Recovery],
+    capacity: Option<&Capacity>,
+) -> Result<Vec<ObjectiveResult>, Error> {
     let columns = run.samples.columns()?;
     let results = run.manifest.objectives.iter().map(|objective| {
         let judge = Judge { run, columns, objective, scope: scope_of(objective) };
-        let measured = judge.measure(recovery);
+        let measured = judge.measure(recovery, capacity);
         judge.result(measured)
     });
     Ok(results.collect())
@@ -88,6 +92,16 @@ impl Measured {
     }
 }
 
+/// What the steps of the run say of the capacity. It lies in the bracket of two rates.
+fn capacity_value(capacity: Option<&Capacity>) -> Measured {
+    let Some(capacity) = capacity else {
+        return Measured::unknown("the run does not hold three rates one after another");
+    };
+    let sustained = capacity.sustainable_rps.unwrap_or(0.0);
+    let interval = Interval { low: Some(sustained), high: capacity.failing_rps };
+    Measured { value: Value::Known(sustained), interval, note: Some(capacity.text.clone()) }
+}
+
 struct Judge<'a> {
     run: &'a Run,
     columns: Columns<'a>,
@@ -96,11 +110,12 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn measure(&self, recovery: &[Recovery]) -> Measured {
+    fn measure(&self, recovery: &[Recovery], capacity: Option<&Capacity>) -> Measured {
         match self.objective.metric {
             Metric::RecoveryTime => self.recovery_time(recovery),
             Metric::Drift => drift_value(self.response_drift()),
             Metric::MemoryGrowth => self.memory_growth(),
+            Metric::Capacity => capacity_value(capacity),
             _ => {
                 let mask = self.columns.mask(|kind| self.scope.holds(kind));
                 let rows = self.columns.rows(&mask);
@@ -428,6 +443,7 @@ fn text(objective: &Objective) -> String {
         Metric::RecoveryTime => "recovery time".to_owned(),
         Metric::Drift => format!("drift of p{level} response time per 24 h"),
         Metric::MemoryGrowth => "memory growth per 24 h".to_owned(),
+        Metric::Capacity => "capacity".to_owned(),
     };
     let sign = match objective.bound {
         Bound::Max(_) => "≤",
@@ -462,7 +478,7 @@ mod tests {
     }
 
     fn judged(run: &Simulated) -> ObjectiveResult {
-        judge(&open(run), &[]).unwrap().remove(0)
+        judge(&open(run), &[], None).unwrap().remove(0)
     }
 
     #[test]

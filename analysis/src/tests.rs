@@ -376,6 +376,50 @@ fn a_freeze_of_the_target_does_not_invalidate() {
     assert!(seconds[30].response_p50_ms.unwrap() > 1_000.0);
     assert!(seconds[33].response_p50_ms.unwrap() < 100.0);
     assert!(seconds[31].completed < 5 && seconds[31].in_flight > 300);
+    // Ten users stand still with the target: all but ten of the 400 requests of the freeze, and
+    // those of the backlog behind it, are never sent, and what is left shows no tail.
+    let (open, closed) = (&summary.all.response_time, &summary.closed_loop);
+    assert_eq!((closed.users, closed.sent + closed.omitted), (10, open.count));
+    assert!((350..600).contains(&closed.omitted), "{closed:?}");
+    assert!(open.max.unwrap() > 1_900.0 && closed.response_time.p99.unwrap() < 5.0, "{closed:?}");
+}
+
+/// The fifth of the requests that met a stopped generator lost their time there, the others did not.
+#[test]
+fn each_quantile_tells_where_its_time_went() {
+    let mut run = clean();
+    run.stall_generator(8.0, 1.0);
+    let summary = analysed(&run).summary;
+    for (name, shares) in &summary.tail.shares {
+        let whole: f64 = shares.values().sum();
+        assert!((whole - 1.0).abs() < 1e-9, "{name}: {shares:?}");
+    }
+    let lag = |name: &str| summary.tail.shares[name]["lag"];
+    assert!(lag("p99") > 0.98, "{:?}", summary.tail.shares);
+    assert!((0.7..0.9).contains(&lag("p50")), "{:?}", summary.tail.shares);
+    run.rows.iter_mut().for_each(|row| row.ttfb_ns = row.sent_ns);
+    let summary = analysed(&run).summary;
+    assert_eq!(summary.tail.shares["p50"]["server"], 0.0);
+}
+
+#[test]
+fn a_capacity_objective_is_judged_by_the_steps() {
+    let steps = [("low", 200.0), ("middle", 400.0), ("high", 600.0)];
+    let phases = steps.map(|(name, rate)| phase(name, Role::Steady, rate, 20.0));
+    let mut run = Simulated::new(&phases, 5 * MS);
+    run.objective(Metric::Capacity, None, Bound::Min(500.0));
+    let late = run.rows.iter().position(|row| row.intended_ns >= 40_000 * MS).unwrap();
+    run.rows[late..].iter_mut().step_by(10).for_each(|row| fail(row, Outcome::HttpError));
+    let summary = analysed(&run).summary;
+    let result = &summary.objectives[0];
+    assert!(!result.met && (380.0..420.0).contains(&result.measured.unwrap()), "{result:?}");
+    assert!(result.note.as_deref().unwrap().contains("goodput is 90.0 %"), "{result:?}");
+    // One rate has no capacity: nothing is claimed.
+    let mut flat = clean();
+    flat.objective(Metric::Capacity, None, Bound::Min(500.0));
+    let summary = analysed(&flat).summary;
+    assert_eq!(summary.objectives.last().unwrap().measured, None);
+    assert_eq!(summary.verdict, Verdict::Fail);
 }
 
 #[test]

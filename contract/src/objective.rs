@@ -30,6 +30,8 @@ pub enum Metric {
     /// Change of the target's resident memory per 24 h, as a share of its start; 0 when the
     /// analysis finds none.
     MemoryGrowth,
+    /// Highest rate that the target sustained, per second, of a run that held several.
+    Capacity,
 }
 
 /// Unit of a metric's value and of its limit.
@@ -46,7 +48,7 @@ pub enum Unit {
 
 impl Metric {
     /// Every metric, in the order the documentation lists them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ResponseTime,
         Self::ServiceTime,
         Self::ScheduleLag,
@@ -57,6 +59,7 @@ impl Metric {
         Self::RecoveryTime,
         Self::Drift,
         Self::MemoryGrowth,
+        Self::Capacity,
     ];
 
     /// Names the metric as profiles do.
@@ -72,6 +75,7 @@ impl Metric {
             Self::RecoveryTime => "recovery_time",
             Self::Drift => "drift",
             Self::MemoryGrowth => "memory_growth",
+            Self::Capacity => "capacity",
         }
     }
 
@@ -81,7 +85,7 @@ impl Metric {
             Self::ResponseTime | Self::ServiceTime | Self::ScheduleLag | Self::RecoveryTime => {
                 Unit::Ms
             }
-            Self::Throughput => Unit::PerSecond,
+            Self::Throughput | Self::Capacity => Unit::PerSecond,
             Self::ErrorRate
             | Self::Availability
             | Self::DropRate

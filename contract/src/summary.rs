@@ -39,12 +39,15 @@ pub struct Summary {
     pub recovery: Vec<Recovery>,
     /// One record per series that was searched for drift.
     pub drift: BTreeMap<String, Drift>,
-    /// Capacity of the target; absent unless the run was made to find it.
-    pub capacity: Option<serde_json::Value>,
+    /// Capacity of the target; `null` unless the run held several rates one after another.
+    pub capacity: Option<Capacity>,
     /// Whether the measurement may be believed.
     pub validity: Validity,
     /// Where the response time of the slow requests went.
     pub tail: TailBlame,
+    /// What a tool whose users wait for their answers would have reported.
+    #[serde(default)]
+    pub closed_loop: ClosedLoop,
     /// Each objective with its measured value.
     pub objectives: Vec<ObjectiveResult>,
     /// Constants that were used.
@@ -389,6 +392,10 @@ pub struct Fit {
 pub struct TailBlame {
     /// Part name (`lag`, `queue`, `connect`, `server`, `transfer`) → figures.
     pub parts: BTreeMap<String, BlamePart>,
+    /// Quantile name → part name → its share of the time of the rows at or above that quantile
+    /// of the response time; the shares of a quantile add up to 1.
+    #[serde(default)]
+    pub shares: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 /// One part of the response time, in ms.
@@ -400,6 +407,81 @@ pub struct BlamePart {
     pub p99: f64,
     /// Mean over the rows at or above the 99th percentile of the response time.
     pub mean_in_tail: f64,
+}
+
+/// The report of a tool with a fixed number of users who wait for their answers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ClosedLoop {
+    /// Users: twice the requests in flight at the median service time, at least 10.
+    pub users: u64,
+    /// Requests that found a user free.
+    pub sent: u64,
+    /// Requests that did not, and would not have been sent.
+    pub omitted: u64,
+    /// What it would have called response time: the service time of the successes it sent.
+    pub response_time: Quantiles,
+}
+
+/// What the target can take, from stretches of constant rate.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Capacity {
+    /// Highest rate below every one that failed, at which all objectives of [`CapacityStep`] held, per second.
+    pub sustainable_rps: Option<f64>,
+    /// Lowest rate at which one did not, per second.
+    pub failing_rps: Option<f64>,
+    /// The conclusion in words.
+    pub text: String,
+    /// The steps in the order of their rate.
+    pub steps: Vec<CapacityStep>,
+    /// Where the response time begins to rise (Kneedle); moves with the range of rates and
+    /// decides nothing.
+    pub knee_rps: Option<f64>,
+    /// Range of the knee when each step in turn is left out.
+    pub knee_range: Interval,
+    /// Fit of the universal scalability law; `null` with fewer than six steps.
+    pub scalability: Option<Scalability>,
+}
+
+/// A stretch of constant rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CapacityStep {
+    /// Phase of the step (`stream/phase` when there is more than one stream).
+    pub phase: String,
+    /// Beginning of what is judged, its first fifth left out, seconds since the run's start.
+    pub start_s: f64,
+    /// Its end.
+    pub end_s: f64,
+    /// Arrivals per second.
+    pub offered: f64,
+    /// Successes within the response-time objective, per second.
+    pub goodput: f64,
+    /// Goodput as a share of what was offered.
+    pub goodput_share: f64,
+    /// 99th percentile of the response time in ms, failures ranked as infinitely slow.
+    pub p99: Option<f64>,
+    /// Mean number of requests in flight.
+    pub in_flight: f64,
+    /// Growth of the backlog, requests per second per second of the step.
+    pub backlog_slope: f64,
+    /// Whether the target sustains the rate.
+    pub is_sustainable: bool,
+    /// Why not, in words.
+    pub why: Option<String>,
+}
+
+/// The universal scalability law `X(N) = λN / (1 + α(N−1) + βN(N−1))`, N the mean in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scalability {
+    /// Throughput of one request at a time, per second.
+    pub lambda: f64,
+    /// Contention.
+    pub alpha: f64,
+    /// Coherency.
+    pub beta: f64,
+    /// Requests in flight at which the throughput is greatest; `null` when there is no such.
+    pub peak_in_flight: Option<f64>,
+    /// That throughput, per second.
+    pub peak_rps: Option<f64>,
 }
 
 /// One objective with its measured value.

@@ -4,7 +4,7 @@
 //! timeline as it is planned, or that a setting does nothing, while there is still time to
 //! change it.
 
-use openload_contract::{Bound, Metric, Objective, PhaseRecord, Role};
+use openload_contract::{Bound, Metric, Objective, PhaseRecord, RateLaw, Role};
 
 use crate::plan::{Plan, StreamPlan, TargetAddress};
 
@@ -17,6 +17,9 @@ const BEYOND_QUANTILE: f64 = 10.0;
 /// Windows the recovery analysis needs in a baseline.
 const BASELINE_WINDOWS: f64 = 20.0;
 
+/// Rates the capacity analysis needs.
+const CAPACITY_RATES: usize = 3;
+
 /// Windows the drift analysis needs.
 const DRIFT_WINDOWS: f64 = 30.0;
 
@@ -27,6 +30,7 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
         let about = match objective.metric {
             Metric::RecoveryTime => recovery(plan, objective),
             Metric::Drift | Metric::MemoryGrowth => drift(plan, objective),
+            Metric::Capacity => capacity(plan),
             _ => few_arrivals(plan, objective).into_iter().collect(),
         };
         found.extend(about);
@@ -94,6 +98,29 @@ fn few_arrivals(plan: &Plan, objective: &Objective) -> Option<String> {
              needs {needed} to be more than a guess"
         )
     })
+}
+
+/// A capacity is found between rates that were held one after another.
+fn capacity(plan: &Plan) -> Vec<String> {
+    let is_step = |role: Role| role.is_measured() && !matches!(role, Role::Spike | Role::Recovery);
+    let phases = plan.streams.iter().flat_map(|stream| &stream.phases);
+    let mut rates: Vec<f64> = Vec::new();
+    for phase in phases.filter(|phase| is_step(phase.role)) {
+        match &phase.rate {
+            RateLaw::Constant { rate } => rates.push(*rate),
+            RateLaw::Steps { steps } => rates.extend(steps.iter().map(|step| step.rate)),
+            _ => {}
+        }
+    }
+    rates.sort_by(f64::total_cmp);
+    rates.dedup();
+    if rates.len() < CAPACITY_RATES || plan.streams.len() != 1 {
+        return vec![format!(
+            "capacity: one stream with at least {CAPACITY_RATES} constant rates tells it, \
+             such as rate = {{ steps = [...] }}"
+        )];
+    }
+    Vec::new()
 }
 
 /// A recovery can be seen only as long as the hold after it still fits into the phase.

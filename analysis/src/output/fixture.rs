@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use openload_contract::manifest::{HostRecord, TimelineRecord};
 use openload_contract::objective::Unit;
 use openload_contract::summary::{
-    BlamePart, Check, CheckLevel, Confidence, Drift, DriftShape, Errors, Fit, GroupSummary,
-    Interval, LagQuantiles, ObjectiveResult, QuantileNote, Quantiles, Rates, Recovery,
-    RequestCounts, RunFacts, SecondRow, TailBlame, Validity,
+    BlamePart, Check, CheckLevel, ClosedLoop, Confidence, Drift, DriftShape, Errors, Fit,
+    GroupSummary, Interval, LagQuantiles, ObjectiveResult, QuantileNote, Quantiles, Rates,
+    Recovery, RequestCounts, RunFacts, SecondRow, TailBlame, Validity,
 };
 use openload_contract::{
     AnalysisSettings, ArrivalKind, Bound, Manifest, Metric, Objective, PhaseRecord, RateLaw, Role,
@@ -72,6 +72,12 @@ pub fn pass() -> Fixture {
         capacity: None,
         validity: validity(18_000),
         tail: tail(),
+        closed_loop: ClosedLoop {
+            users: 10,
+            sent: 17_890,
+            omitted: 110,
+            response_time: quantiles(17_890, 0, 0.9),
+        },
         objectives: vec![
             objective(Metric::ResponseTime, Some(0.95), 500.0, 96.0, Some("before")),
             objective(Metric::ErrorRate, None, 0.01, 0.0, None),
@@ -193,6 +199,7 @@ pub fn all_failed() -> Fixture {
     summary.objectives = vec![objective(Metric::ErrorRate, None, 0.01, 1.0, None)];
     summary.recovery.clear();
     summary.tail = TailBlame::default();
+    summary.closed_loop = ClosedLoop::default();
     for row in &mut fixture.seconds {
         *row = SecondRow {
             t_s: row.t_s,
@@ -220,6 +227,7 @@ pub fn empty() -> Fixture {
     summary.recovery.clear();
     summary.drift.clear();
     summary.tail = TailBlame::default();
+    summary.closed_loop = ClosedLoop::default();
     summary.objectives.clear();
     summary.validity = Validity::default();
     fixture.seconds.clear();
@@ -500,7 +508,17 @@ fn tail() -> TailBlame {
         ("server", part(20.6, 181.0, 301.0)),
         ("transfer", part(0.4, 1.2, 1.9)),
     ];
-    TailBlame { parts: parts.map(|(name, part)| (name.to_owned(), part)).into() }
+    let shares = |lag, server| {
+        let shares = [("lag", lag), ("queue", 0.0), ("connect", 0.01), ("server", server)];
+        let rest = ("transfer", 1.0 - lag - 0.01 - server);
+        shares.into_iter().chain([rest]).map(|(name, share)| (name.to_owned(), share)).collect()
+    };
+    TailBlame {
+        parts: parts.map(|(name, part)| (name.to_owned(), part)).into(),
+        shares: [("p50", shares(0.002, 0.97)), ("p99", shares(0.001, 0.98))]
+            .map(|(name, shares)| (name.to_owned(), shares))
+            .into(),
+    }
 }
 
 fn run_facts() -> RunFacts {

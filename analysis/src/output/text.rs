@@ -18,7 +18,9 @@ use openload_contract::summary::{
 use openload_contract::{Manifest, RunStatus, Summary, Verdict};
 
 use super::group::{self, Named};
-use super::words::{by_size, fates, in_unit, measurement_word, recovery_text, score};
+use super::words::{
+    by_size, closed_loop_text, fates, in_unit, measurement_word, recovery_text, score,
+};
 use super::{escape, number, quantile, write};
 
 /// Most characters in a line.
@@ -56,6 +58,8 @@ pub fn terminal(summary: &Summary, manifest: &Manifest, run_dir: &Path, style: S
     recovery(&mut page, &summary.recovery);
     drift(&mut page, summary);
     tail(&mut page, summary);
+    closed_loop(&mut page, summary);
+    capacity(&mut page, summary);
     sentences(&mut page, summary);
     next(&mut page, run_dir);
     page.text
@@ -213,6 +217,19 @@ fn quantile_table(page: &mut Page, all: &GroupSummary) {
         quantile_row(page, "  ok only", |name| quantile::cell(&all.response_time_ok, name));
     }
     quantile_row(page, "Service", |name| quantile::cell(&all.service_time, name));
+}
+
+/// Said only when a closed loop would have told another story.
+fn closed_loop(page: &mut Page, summary: &Summary) {
+    if summary.closed_loop.omitted > 0 {
+        page.paragraph("Closed loop", &[closed_loop_text(&summary.closed_loop)]);
+    }
+}
+
+fn capacity(page: &mut Page, summary: &Summary) {
+    if let Some(capacity) = &summary.capacity {
+        page.paragraph("Capacity", &[escape::terminal(&capacity.text)]);
+    }
 }
 
 fn quantile_row(page: &mut Page, label: &str, cell: impl Fn(&str) -> String) {

@@ -3,10 +3,10 @@
 //! What is said twice must be said alike, so it is said here.
 
 use openload_contract::objective::Unit;
-use openload_contract::summary::{CheckLevel, GroupSummary, Recovery};
+use openload_contract::summary::{CheckLevel, ClosedLoop, GroupSummary, Recovery};
 use openload_contract::{Summary, Verdict};
 
-use super::{escape, number};
+use super::{escape, number, quantile};
 
 /// Tells how many objectives are met, or why that is not the question.
 pub fn score(summary: &Summary) -> String {
@@ -91,6 +91,21 @@ pub fn recovery_text(recovery: &Recovery) -> String {
         text.push_str(&format!(" ({})", escape::terminal(note)));
     }
     text
+}
+
+/// What a closed loop would have reported, in a sentence; empty when nothing was sent.
+pub fn closed_loop_text(closed_loop: &ClosedLoop) -> String {
+    if closed_loop.sent == 0 {
+        return String::new();
+    }
+    let (sent, omitted) = (closed_loop.sent, closed_loop.omitted);
+    let share = number::percent(number::share(omitted, sent + omitted));
+    let p99 = quantile::cell_with_unit(&closed_loop.response_time, "p99");
+    format!(
+        "{} waiting users would have left out {} requests ({share}) and reported p99 {p99}",
+        number::count(closed_loop.users),
+        number::count(omitted),
+    )
 }
 
 #[cfg(test)]

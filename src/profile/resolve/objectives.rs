@@ -119,7 +119,11 @@ impl Checker<'_> {
     fn window(&mut self, raw: &RawObjective) -> Option<f64> {
         let written = raw.window.as_ref()?;
         let metric = *raw.metric.get();
-        if matches!(metric, Metric::RecoveryTime | Metric::Drift | Metric::MemoryGrowth) {
+        let is_of_whole = matches!(
+            metric,
+            Metric::RecoveryTime | Metric::Drift | Metric::MemoryGrowth | Metric::Capacity
+        );
+        if is_of_whole {
             let fault = Fault::new(format!("`{}` is measured over the whole", metric.name()));
             self.report(written, fault.help("leave `window` out"));
         }

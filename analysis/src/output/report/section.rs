@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use openload_contract::objective::Unit;
 use openload_contract::summary::{
-    Check, CheckLevel, Confidence, Drift, GroupSummary, ObjectiveResult, Quantiles, Recovery,
+    Capacity, Check, CheckLevel, Confidence, Drift, GroupSummary, ObjectiveResult, Quantiles,
+    Recovery,
 };
 use openload_contract::{Bound, Manifest, Summary, Verdict};
 use serde::Serialize;
 
 use super::super::group::{self, Named};
-use super::super::words::{fates, in_unit, measurement_word, recovery_text, score};
+use super::super::words::{
+    closed_loop_text, fates, in_unit, measurement_word, recovery_text, score,
+};
 use super::super::{number, quantile};
 use super::run::{self, Fact};
 use super::table::{Cell, Table};
+use crate::decompose::PARTS;
 
 /// Quantiles of the table of the whole run.
 const QUANTILES: [&str; 7] = ["p50", "p75", "p90", "p95", "p99", "p999", quantile::MAX];
@@ -46,6 +50,10 @@ pub struct Page {
     checks: Table,
     late_seconds: String,
     tail: Table,
+    tail_shares: Table,
+    closed_loop: String,
+    capacity_text: String,
+    capacity: Table,
     profile: String,
     settings: Table,
     dictionary: Table,
@@ -98,7 +106,7 @@ pub fn page(summary: &Summary, manifest: &Manifest) -> Page {
         tiles: tiles(&summary.all),
         facts: run::facts(summary, manifest),
         phases_planned: run::phases_planned(manifest),
-        quantiles: quantiles(&summary.all),
+        quantiles: quantiles(summary),
         remarks: quantile::remarks(&summary.all.response_time, &QUANTILES),
         groups: groups(summary, manifest),
         outcomes: counts("Failed arrivals by outcome", "outcome", &summary.all.errors.by_outcome),
@@ -108,6 +116,10 @@ pub fn page(summary: &Summary, manifest: &Manifest) -> Page {
         checks: checks(&summary.validity.checks),
         late_seconds: late_seconds(&summary.validity.late_seconds),
         tail: tail(summary),
+        tail_shares: tail_shares(summary),
+        closed_loop: closed_loop_text(&summary.closed_loop),
+        capacity_text: capacity_text(summary.capacity.as_ref()),
+        capacity: capacity(summary.capacity.as_ref()),
         profile: serde_json::to_string_pretty(&manifest.profile).unwrap_or_default(),
         settings: run::settings(summary),
         dictionary: run::dictionary(),
@@ -192,7 +204,8 @@ fn interval_note(quantiles: &Quantiles, name: &str) -> String {
     }
 }
 
-fn quantiles(all: &GroupSummary) -> Table {
+fn quantiles(summary: &Summary) -> Table {
+    let all = &summary.all;
     let mut headings = vec!["ms".to_owned(), "#rows".to_owned(), "#mean".to_owned()];
     headings.extend(QUANTILES.iter().map(|name| format!("#{}", quantile::label(name))));
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
@@ -201,6 +214,7 @@ fn quantiles(all: &GroupSummary) -> Table {
         ("Response time, all arrivals", &all.response_time),
         ("Response time, ok only", &all.response_time_ok),
         ("Service time, ok only", &all.service_time),
+        ("What a closed loop would have said", &summary.closed_loop.response_time),
     ];
     for (label, quantiles) in kinds {
         let mean = number::or_dash(quantiles.mean, number::decimal);
@@ -345,6 +359,79 @@ fn tail(summary: &Summary) -> Table {
             number::duration_ms(part.mean_in_tail),
             number::percent(share),
         ]);
+    }
+    table
+}
+
+/// For each quantile: where the time of the rows at or above it went.
+fn tail_shares(summary: &Summary) -> Table {
+    let mut headings = vec!["Requests from".to_owned()];
+    headings.extend(PARTS.iter().map(|part| format!("#{part}")));
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+    let mut table = Table::new("Share of each part, by quantile of the response time", &headings);
+    for (name, _) in Quantiles::LEVELS {
+        let Some(shares) = summary.tail.shares.get(name) else { continue };
+        let cells =
+            PARTS.iter().map(|part| number::or_dash(shares.get(*part).copied(), number::percent));
+        table.row(std::iter::once(quantile::label(name).to_owned()).chain(cells));
+    }
+    table
+}
+
+fn capacity_text(capacity: Option<&Capacity>) -> String {
+    let Some(capacity) = capacity else { return String::new() };
+    let mut text = format!("The target {}.", capacity.text);
+    if let Some(knee) = capacity.knee_rps {
+        let range = quantile::interval_of(capacity.knee_range, number::per_second);
+        text.push_str(&format!(
+            " The knee of p99 lies at {} ({range} when one step is left out); it moves with the \
+             rates that were tried and decides nothing.",
+            number::per_second(knee)
+        ));
+    }
+    if let Some(law) = capacity.scalability {
+        text.push_str(&format!(
+            " Scalability law: λ {}, α {:.4}, β {:.6}",
+            number::per_second(law.lambda),
+            law.alpha,
+            law.beta
+        ));
+        if let (Some(rate), Some(in_flight)) = (law.peak_rps, law.peak_in_flight) {
+            let rate = number::per_second(rate);
+            text.push_str(&format!(", greatest at {rate} with {in_flight:.0} in flight"));
+        }
+        text.push('.');
+    }
+    text
+}
+
+fn capacity(capacity: Option<&Capacity>) -> Table {
+    let headings = [
+        "Step",
+        "#offered",
+        "#goodput",
+        "#of offered",
+        "#p99",
+        "#in flight",
+        "#backlog grows by",
+        "Sustained",
+    ];
+    let mut table = Table::new("Steps of constant rate", &headings);
+    for step in capacity.map(|capacity| &capacity.steps[..]).unwrap_or_default() {
+        let verdict = match &step.why {
+            None => Cell::styled("✓ yes", "pass"),
+            Some(why) => Cell::styled(&format!("✗ no: {why}"), "fail"),
+        };
+        let cells = [
+            step.phase.clone(),
+            number::per_second(step.offered),
+            number::per_second(step.goodput),
+            number::percent(step.goodput_share),
+            number::or_dash(step.p99, number::duration_ms),
+            number::decimal(step.in_flight),
+            number::per_second(step.backlog_slope),
+        ];
+        table.row(cells.into_iter().map(Cell::from).chain([verdict]));
     }
     table
 }
