@@ -27,6 +27,8 @@ pub mod decompose;
 pub mod drift;
 mod error;
 pub mod fit;
+#[cfg(test)]
+mod golden;
 pub mod groups;
 pub mod law;
 pub mod load;

@@ -388,8 +388,8 @@ fn is_available(kind: &Kind) -> bool {
     kind.outcome.is_completed() && kind.status.is_none_or(|status| status < 500)
 }
 
-/// Wilson's 95 % interval of a share among `count` independent samples.
-fn wilson(share: f64, count: f64) -> Interval {
+/// Wilson's 95 % interval of a share among `count` independent rows.
+pub(crate) fn wilson(share: f64, count: f64) -> Interval {
     let z = 1.959_964;
     let weight = z * z / count;
     let center = (share + weight / 2.0) / (1.0 + weight);
