@@ -170,6 +170,7 @@ fn manifest(length_ns: i64, end_ns: i64, timeline: TimelineRecord) -> Manifest {
             phase: None,
             scenario: None,
             request: None,
+            tag: None,
             window_s: None,
             strict: false,
         }],

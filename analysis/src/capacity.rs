@@ -221,7 +221,7 @@ struct Growth {
 /// How a step misses an objective for all its arrivals, if it does.
 fn missed(objective: &Objective, stretch: &Stretch<'_>, times: &[i64]) -> Option<String> {
     let scope = scope_of(objective);
-    let is_whole = scope.scenario.is_none() && scope.request.is_none();
+    let is_whole = scope.scenario.is_none() && scope.request.is_none() && scope.tag.is_none();
     if !is_whole || !scope.covers(stretch.stream, stretch.phase) {
         return None;
     }

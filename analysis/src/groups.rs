@@ -91,6 +91,7 @@ pub fn scope_of(objective: &Objective) -> Scope<'_> {
         phase: objective.phase.as_deref(),
         scenario: objective.scenario.as_deref(),
         request: objective.request.as_deref(),
+        tag: objective.tag.as_deref(),
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Kind {
     pub scenario: String,
     /// Request of the scenario.
     pub request: String,
+    /// Tags of the scenario.
+    pub tags: Vec<String>,
     /// How the request ended.
     pub outcome: Outcome,
     /// HTTP status, if a response head arrived.
@@ -259,6 +261,8 @@ type KindKey = [u16; 6];
 /// Turns batches into frames with run-wide kinds.
 struct Loader {
     warmups: Vec<(String, String)>,
+    /// Tags by scenario.
+    tags: HashMap<String, Vec<String>>,
     names: Vec<String>,
     name_codes: HashMap<String, u16>,
     kinds: Vec<Kind>,
@@ -276,8 +280,10 @@ impl Loader {
             .filter(|(_, phase)| !phase.role.is_measured())
             .map(|(stream, phase)| (stream.clone(), phase.name.clone()))
             .collect();
+        let tags = manifest.scenarios.iter().map(|one| (one.name.clone(), one.tags.clone()));
         Self {
             warmups,
+            tags: tags.collect(),
             names: Vec::new(),
             name_codes: HashMap::new(),
             kinds: Vec::new(),
@@ -380,7 +386,17 @@ impl Loader {
         let status = (key[5] != 0).then_some(key[5]);
         let code = self.kinds.len() as u32;
         let is_measured = !is_warmup;
-        self.kinds.push(Kind { stream, phase, scenario, request, outcome, status, is_measured });
+        let tags = self.tags.get(&scenario).cloned().unwrap_or_default();
+        self.kinds.push(Kind {
+            stream,
+            phase,
+            scenario,
+            request,
+            tags,
+            outcome,
+            status,
+            is_measured,
+        });
         self.kind_codes.insert(key, code);
         Ok(code)
     }

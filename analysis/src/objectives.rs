@@ -455,6 +455,7 @@ fn text(objective: &Objective) -> String {
         (" on stream ", &objective.stream),
         (" for scenario ", &objective.scenario),
         (" for request ", &objective.request),
+        (" for tag ", &objective.tag),
     ];
     let places: String = places
         .iter()

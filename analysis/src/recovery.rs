@@ -437,10 +437,21 @@ mod tests {
     impl Oracle {
         /// FIFO server with exponential service of rate `service`; 200/s, then 1,000/s.
         fn simulate(runs: u64, service: f64, spike_s: f64, after_s: f64) -> Self {
+            Self::surge(runs, (200.0, 1000.0), service, spike_s, after_s)
+        }
+
+        /// The same with any rates before and in the spike.
+        fn surge(
+            runs: u64,
+            (base, peak): (f64, f64),
+            service: f64,
+            spike_s: f64,
+            after_s: f64,
+        ) -> Self {
             let phases = [
-                phase("before", Role::Baseline, 200.0, 15.0),
-                phase("surge", Role::Spike, 1000.0, spike_s),
-                phase("after", Role::Recovery, 200.0, after_s),
+                phase("before", Role::Baseline, base, 15.0),
+                phase("surge", Role::Spike, peak, spike_s),
+                phase("after", Role::Recovery, base, after_s),
             ];
             let records = (0..runs).map(|seed| {
                 let mut simulated = Simulated::seeded(&phases, 1_000_000, seed);
@@ -492,6 +503,28 @@ mod tests {
         runs.agrees(|record| record.peak_ms.unwrap(), 7_000.0, 0.06);
         runs.agrees(|record| record.arrivals_out_of_band as f64, 7_200.0, 0.06);
         runs.agrees(|record| record.area_s2.unwrap(), 84.0, 0.1);
+    }
+
+    /// Backlog B = (λ1 − μ)T, drained at μ − λ0: within one window of half a second.
+    #[test]
+    fn the_backlog_drains_as_the_fluid_limit_says() {
+        let sets = [
+            ((200.0, 1000.0), 400.0, 2.0),
+            ((100.0, 900.0), 300.0, 3.0),
+            ((300.0, 1500.0), 800.0, 4.0),
+            ((50.0, 600.0), 200.0, 2.5),
+            ((400.0, 2000.0), 1000.0, 3.0),
+            ((150.0, 700.0), 350.0, 5.0),
+        ];
+        for ((base, peak), service, spike_s) in sets {
+            let drain_s = (peak - service) * spike_s / (service - base);
+            let runs = Oracle::surge(15, (base, peak), service, spike_s, drain_s + 10.0);
+            let found = runs.median(|record| record.drain_s.unwrap());
+            assert!(
+                (found - drain_s).abs() <= 0.5,
+                "{base}, {peak}, {service}: {found}, not {drain_s}"
+            );
+        }
     }
 
     #[test]

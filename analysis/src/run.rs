@@ -136,6 +136,8 @@ pub struct Scope<'a> {
     pub scenario: Option<&'a str>,
     /// Only this request.
     pub request: Option<&'a str>,
+    /// Only scenarios with this tag.
+    pub tag: Option<&'a str>,
 }
 
 impl Scope<'_> {
@@ -149,6 +151,7 @@ impl Scope<'_> {
             && fits(self.phase, &kind.phase)
             && fits(self.scenario, &kind.scenario)
             && fits(self.request, &kind.request)
+            && self.tag.is_none_or(|wanted| kind.tags.iter().any(|tag| tag == wanted))
     }
 
     /// Tells whether a phase is in the scope.

@@ -222,6 +222,7 @@ pub fn objective(metric: Metric, quantile: Option<f64>, bound: Bound) -> Objecti
         phase: None,
         scenario: None,
         request: None,
+        tag: None,
         window_s: None,
         strict: false,
     }

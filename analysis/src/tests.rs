@@ -402,6 +402,21 @@ fn each_quantile_tells_where_its_time_went() {
     assert_eq!(summary.tail.shares["p50"]["server"], 0.0);
 }
 
+/// `buy` is tagged; its requests are a tenth of all and take ten times as long.
+#[test]
+fn an_objective_for_a_tag_is_about_its_scenarios() {
+    let mut run = clean();
+    run.manifest.scenarios[1].tags = vec!["write".to_owned()];
+    run.rows.iter_mut().filter(|row| row.scenario == 1).for_each(|row| row.response_ns = 50 * MS);
+    run.objective(Metric::ResponseTime, Some(0.5), Bound::Max(20.0));
+    run.objective(Metric::ResponseTime, Some(0.5), Bound::Max(20.0));
+    run.manifest.objectives.last_mut().unwrap().tag = Some("write".to_owned());
+    let objectives = analysed(&run).summary.objectives;
+    let measured: Vec<_> = objectives[2..].iter().map(|one| (one.met, one.measured)).collect();
+    assert_eq!(measured, [(true, Some(5.0)), (false, Some(50.0))]);
+    assert!(objectives[3].text.ends_with("for tag write"), "{}", objectives[3].text);
+}
+
 #[test]
 fn a_capacity_objective_is_judged_by_the_steps() {
     let steps = [("low", 200.0), ("middle", 400.0), ("high", 600.0)];

@@ -144,6 +144,9 @@ pub struct Objective {
     pub scenario: Option<String>,
     /// Only arrivals of this request.
     pub request: Option<String>,
+    /// Only arrivals of scenarios with this tag.
+    #[serde(default)]
+    pub tag: Option<String>,
     /// Hold in every window of this many seconds, not only over the whole.
     pub window_s: Option<f64>,
     /// Ask that the whole confidence interval lies on the right side.

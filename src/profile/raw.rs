@@ -360,6 +360,9 @@ pub struct RawObjective {
     /// Only arrivals of this request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Located<String>>,
+    /// Only arrivals of scenarios with this tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Located<String>>,
     /// Hold in every window of this length, not only over the whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Located<Written<Time>>>,

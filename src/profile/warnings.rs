@@ -75,6 +75,7 @@ fn share(plan: &Plan, stream: &StreamPlan, objective: &Objective) -> f64 {
     let chosen = scenarios().filter(|scenario| {
         is_named(&objective.scenario, &scenario.name)
             && is_named(&objective.request, &scenario.request.name)
+            && objective.tag.as_ref().is_none_or(|tag| scenario.tags.contains(tag))
     });
     chosen.map(|scenario| scenario.weight).sum::<f64>() / all
 }

@@ -414,6 +414,7 @@ fn objective(
             phase: phase.map(str::to_owned),
             scenario: None,
             request: None,
+            tag: None,
             window_s: None,
             strict: false,
         },

@@ -32,6 +32,7 @@ impl Checker<'_> {
             phase: name(&raw.phase),
             scenario: name(&raw.scenario),
             request: name(&raw.request),
+            tag: name(&raw.tag),
             window_s,
             strict: raw.strict,
         })
@@ -55,6 +56,11 @@ impl Checker<'_> {
             let names: Vec<&str> =
                 profile.scenario.iter().map(|one| request_name(one).get().as_str()).collect();
             self.known("request", name, &names);
+        }
+        if let Some(name) = &raw.tag {
+            let tags: Vec<&str> =
+                profile.scenario.iter().flat_map(|one| &one.tags).map(String::as_str).collect();
+            self.known("tag", name, &tags);
         }
         if let Some(name) = &raw.phase {
             self.phase_selection(profile, raw, name);
