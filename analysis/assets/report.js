@@ -207,6 +207,7 @@
     values: (_, splits) => splits.map(UNITS[unit]),
     ...(isLog ? { splits: (_, __, low, high) => logTicks(low, high), filter: (_, splits) => splits } : {}),
   });
+  const timeAxis = () => axis({ values: (_, splits) => splits.map(clock), space: 70, incrs: [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400] });
   const widthOf = (host) => Math.max(280, Math.floor(host.getBoundingClientRect().width));
 
   // ---- charts over time ----
@@ -226,7 +227,7 @@
     cursor: { sync: { key: sync.key }, drag: { x: true, y: false, setScale: true }, y: false },
     scales: { x: { time: false, range: (_, low, high) => low === high ? [0, end] : [low, high] }, y: verticalScale(isLog, chart.limits) },
     axes: [
-      axis({ values: (_, splits) => splits.map(clock), space: 70, incrs: [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400] }),
+      timeAxis(),
       verticalAxis(chart.unit, isLog),
     ],
     series: [{}, ...chart.lines.map((line, index) => ({
@@ -278,6 +279,74 @@
       [data.step_s > 1 ? `time, ${data.step_s} s from` : "time", ...chart.lines.map((line) => line.label)],
       data.t_s.map((second, row) => [clock(second), ...columns.map((column) => column[row] == null ? "-" : UNITS[chart.unit](column[row]))]),
     ));
+  };
+
+  // ---- heat map ----
+  // From faint to strong on either paper; readable without telling colours apart.
+  const heatColor = (share) => {
+    const [from, to] = isDark() ? [[38, 62, 84], [253, 231, 37]] : [[214, 230, 240], [8, 29, 88]];
+    return `rgb(${from.map((value, index) => Math.round(value + share * (to[index] - value))).join(" ")})`;
+  };
+  const heatChart = (figure) => {
+    const { step_s, lowest_ms, factor, columns } = data.heat;
+    const host = figure.querySelector(".plot");
+    const cellsOf = (column) => Array.from({ length: (column.length - 1) / 2 }, (_, index) => [column[1 + 2 * index], column[2 + 2 * index]]);
+    const all = columns.flatMap(cellsOf);
+    const most = Math.max(...all.map(([, count]) => count));
+    const highest = Math.max(...all.map(([cell]) => cell));
+    const edge = (cell) => lowest_ms * factor ** cell;
+    const strength = (count) => most > 1 ? Math.log(count) / Math.log(most) : 1;
+    const output = figure.querySelector(".bar").appendChild(make("output"));
+    const xs = columns.map((_, index) => index * step_s);
+    const drawCells = (plot) => withContext(plot, (ctx, ratio) => columns.forEach((column, index) => {
+      const from = plot.valToPos(index * step_s, "x", true);
+      const width = Math.max(ratio, plot.valToPos((index + 1) * step_s, "x", true) - from);
+      cellsOf(column).forEach(([cell, count]) => {
+        const bottom = plot.valToPos(edge(cell), "y", true);
+        const top = plot.valToPos(edge(cell + 1), "y", true);
+        ctx.fillStyle = heatColor(strength(count));
+        ctx.fillRect(from, top, width + 0.5, bottom - top + 0.5);
+      });
+      if (column[0]) {
+        ctx.fillStyle = color("limit");
+        ctx.fillRect(from, plot.bbox.top, Math.max(ratio, width), 4 * ratio);
+      }
+    }));
+    const entry = { isTime: true, host, plot: null };
+    entry.plot = new uPlot({
+      width: widthOf(host),
+      height: HEIGHT + 40,
+      legend: { show: false },
+      cursor: { sync: { key: sync.key }, drag: { x: true, y: false, setScale: true }, y: false },
+      scales: {
+        x: { time: false, range: (_, low, high) => low === high || low == null ? [0, end] : [low, high] },
+        y: { distr: 3, range: () => [edge(0), edge(highest + 1) * 2] },
+      },
+      axes: [timeAxis(), verticalAxis("ms", true)],
+      series: [{}, { paths: () => null, points: { show: false } }],
+      hooks: {
+        drawAxes: [drawCells, drawPhaseNames],
+        setCursor: [(plot) => {
+          const at = plot.cursor.idx;
+          const column = at == null ? null : columns[at];
+          const ok = column ? cellsOf(column).reduce((sum, [, count]) => sum + count, 0) : 0;
+          output.textContent = column ? `${clock(xs[at])}: ${digits(ok)} ok, ${digits(column[0])} failed` : "";
+        }],
+        setScale: [(plot, key) => {
+          if (key === "x" && !isZooming && plots.length) zoom(plot.scales.x.min, plot.scales.x.max);
+        }],
+      },
+    }, [xs, xs.map(() => edge(0))], host);
+    plots.push(entry);
+    fillOnce(figure.querySelector("details"), () => {
+      const used = [...new Set(all.map(([cell]) => cell))].sort((a, b) => a - b);
+      const heads = used.map((cell) => `${UNITS.ms(edge(cell))} to ${UNITS.ms(edge(cell + 1))}`);
+      return table("Response-time heat map", [step_s > 1 ? `time, ${step_s} s from` : "time", ...heads, "failed"],
+        columns.map((column, index) => {
+          const counts = new Map(cellsOf(column));
+          return [clock(xs[index]), ...used.map((cell) => digits(counts.get(cell) ?? 0)), digits(column[0])];
+        }));
+    });
   };
 
   // ---- percentile curve ----
@@ -413,6 +482,8 @@
   window.addEventListener("afterprint", () => { setTheme(themeBefore); resize(); });
 
   setTheme(system.matches ? "dark" : "light");
+  const heatFigure = document.getElementById("chart-heat");
+  if (heatFigure) heatChart(heatFigure);
   document.querySelectorAll("figure[data-chart]").forEach(timeChart);
   const curveFigure = document.getElementById("chart-curve");
   if (curveFigure) curveChart(curveFigure);

@@ -234,8 +234,12 @@ impl Trend {
 /// text, with its size and time.
 fn step(series: &Series) -> Option<String> {
     let ranks = ranks(&series.values);
-    let &[point] = change_points(&ranks).as_slice() else { return None };
-    let by_step = squares(&ranks[..point]) + squares(&ranks[point..]);
+    // Noise adds a change point now and then: the one that explains most is the step, and the
+    // others make its error larger.
+    let left_by = |point: usize| squares(&ranks[..point]) + squares(&ranks[point..]);
+    let points = change_points(&ranks).into_iter();
+    let point = points.min_by(|&a, &b| left_by(a).total_cmp(&left_by(b)))?;
+    let by_step = left_by(point);
     if by_step >= line_squares(&series.times_s, &ranks) {
         return None;
     }

@@ -30,6 +30,7 @@ pub mod fit;
 #[cfg(test)]
 mod golden;
 pub mod groups;
+pub mod heat;
 pub mod law;
 pub mod load;
 pub mod numeric;
@@ -70,6 +71,8 @@ pub struct Analysis {
     pub summary: Summary,
     /// The run second by second: `timeseries.csv`.
     pub seconds: Vec<SecondRow>,
+    /// How response times are spread over the run: the report's heat map.
+    pub heat: heat::HeatMap,
     /// The manifest; its status is `interrupted` when the run was killed.
     pub manifest: Manifest,
     /// What was found in journals.
@@ -84,7 +87,8 @@ pub fn analyze(run_dir: &Path) -> Result<Analysis, Error> {
     let run = Run::open(run_dir)?;
     let seconds = seconds::seconds(&run)?;
     let summary = summary(&run, &seconds)?;
-    Ok(Analysis { summary, seconds, manifest: run.manifest, recovered: run.recovered })
+    let heat = heat::heat_map(run.samples.columns()?);
+    Ok(Analysis { summary, seconds, heat, manifest: run.manifest, recovered: run.recovered })
 }
 
 fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {

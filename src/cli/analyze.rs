@@ -30,7 +30,7 @@ pub fn one(run_dir: &Path, quiet: bool, json: bool) -> Result<ExitCode, Failure>
     let analysis =
         openload_analysis::analyze(run_dir).map_err(|error| Failure::could_not_run(&error))?;
     let (summary, manifest) = (&analysis.summary, &analysis.manifest);
-    output::write_all(run_dir, summary, &analysis.seconds, manifest)
+    output::write_all(run_dir, summary, &analysis.seconds, &analysis.heat, manifest)
         .map_err(|error| Failure::could_not_run(&error))?;
     if json {
         let text = output::summary_json(summary);

@@ -15,6 +15,8 @@ use openload_contract::{
     RunStatus, SCHEMA_VERSION, ScenarioRecord, ShardId, StreamRecord, Summary, Verdict,
 };
 
+use crate::heat::{HeatColumn, HeatMap};
+
 /// A name that tries to leave every format it is put in.
 pub const HOSTILE_NAME: &str = "</script><img src=x onerror=alert(1)>,\"'\u{1b}[31m";
 
@@ -32,6 +34,8 @@ pub struct Fixture {
     pub summary: Summary,
     /// The run second by second.
     pub seconds: Vec<SecondRow>,
+    /// Its heat map.
+    pub heat: HeatMap,
     /// What was run.
     pub manifest: Manifest,
 }
@@ -39,6 +43,21 @@ pub struct Fixture {
 /// Returns every fixture.
 pub fn all() -> Vec<Fixture> {
     vec![pass(), fail(), invalid(), censored(), all_failed(), empty(), hostile(), hour(), soak()]
+}
+
+/// Successes of each second around its median and its p99.
+fn heat(seconds: &[SecondRow]) -> HeatMap {
+    let factor = 10_f64.powf(0.125);
+    let cell = |ms: Option<f64>| ms.map(|ms| (ms.max(0.1) / 0.1).log(factor) as u32);
+    let column = |row: &SecondRow| {
+        let most = cell(row.response_p50_ms).map(|cell| (cell, row.ok));
+        let slow = cell(row.response_p99_ms).map(|cell| (cell, row.ok / 50));
+        let mut cells: Vec<(u32, u64)> = [most, slow].into_iter().flatten().collect();
+        cells.retain(|cell| cell.1 > 0);
+        cells.dedup_by_key(|cell| cell.0);
+        HeatColumn { cells, failed: row.failed }
+    };
+    HeatMap { step_s: 1, lowest_ms: 0.1, factor, columns: seconds.iter().map(column).collect() }
 }
 
 /// A spike that the target takes well.
@@ -85,7 +104,8 @@ pub fn pass() -> Fixture {
         ],
         settings: AnalysisSettings::default(),
     };
-    Fixture { label: "pass", seconds: seconds(), manifest: manifest(&summary), summary }
+    let heat = heat(&seconds());
+    Fixture { label: "pass", seconds: seconds(), heat, manifest: manifest(&summary), summary }
 }
 
 /// The same spike with errors and a missed objective.
@@ -231,6 +251,7 @@ pub fn empty() -> Fixture {
     summary.objectives.clear();
     summary.validity = Validity::default();
     fixture.seconds.clear();
+    fixture.heat = HeatMap::default();
     Fixture { label: "empty", ..fixture }
 }
 
@@ -272,6 +293,11 @@ fn lengthened(label: &'static str, length_s: u64) -> Fixture {
     fixture.seconds = (0..length_s)
         .map(|t_s| SecondRow { phase: "soak".to_owned(), ..second(t_s, BASE_RATE, t_s) })
         .collect();
+    // As many columns as the analysis makes of so long a run.
+    let step_s = length_s.div_ceil(300);
+    fixture.heat = heat(&fixture.seconds);
+    fixture.heat.step_s = step_s as i64;
+    fixture.heat.columns.truncate(length_s.div_ceil(step_s) as usize);
     fixture.summary.run.planned_s = length_s as f64;
     fixture.summary.run.duration_s = length_s as f64 + 0.2;
     fixture.summary.recovery.clear();

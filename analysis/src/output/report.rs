@@ -23,6 +23,7 @@ use serde_json::json;
 
 use super::escape;
 use super::second;
+use crate::heat::HeatMap;
 
 /// Most points of a chart: about one for each pixel of a wide screen.
 const STEPS: usize = 1_800;
@@ -34,12 +35,13 @@ const TEMPLATE: &str = "report.html";
 pub fn render(
     summary: &Summary,
     seconds: &[SecondRow],
+    heat: &HeatMap,
     manifest: &Manifest,
 ) -> Result<String, minijinja::Error> {
     let steps = second::thin(seconds, STEPS);
     let charts = chart::charts(&steps, summary, manifest);
     let curve = curve::curve(&summary.all);
-    let data = chart::run_data(&steps, &charts, &curve, summary, manifest);
+    let data = chart::run_data(&steps, &charts, &curve, heat, summary, manifest);
     let mut environment = Environment::new();
     environment.add_template(TEMPLATE, include_str!("../../assets/report.html"))?;
     environment.get_template(TEMPLATE)?.render(context! {
@@ -47,6 +49,8 @@ pub fn render(
         charts => template_value(json!(charts)),
         curve => template_value(json!(curve)),
         step_s => steps.width,
+        has_heat => heat.columns.iter().any(|column| !column.cells.is_empty()),
+        heat_step_s => heat.step_s,
         style => trusted(include_str!("../../assets/report.css")),
         script => trusted(include_str!("../../assets/report.js")),
         chart_style => trusted(include_str!("../../assets/vendor/uplot/uPlot.min.css")),
@@ -84,7 +88,7 @@ mod tests {
     use super::render;
 
     fn page(fixture: &Fixture) -> String {
-        render(&fixture.summary, &fixture.seconds, &fixture.manifest).unwrap()
+        render(&fixture.summary, &fixture.seconds, &fixture.heat, &fixture.manifest).unwrap()
     }
 
     /// Returns what stands between two marks.

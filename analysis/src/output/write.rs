@@ -8,6 +8,7 @@ use openload_contract::summary::SecondRow;
 use openload_contract::{Manifest, Summary};
 
 use super::{csv, junit, report};
+use crate::heat::HeatMap;
 
 /// Names of the result files, in the order in which they are written.
 pub const NAMES: [&str; 5] =
@@ -40,10 +41,11 @@ pub fn write_all(
     run_dir: &Path,
     summary: &Summary,
     seconds: &[SecondRow],
+    heat: &HeatMap,
     manifest: &Manifest,
 ) -> Result<Vec<PathBuf>, OutputError> {
     let texts = [
-        report::render(summary, seconds, manifest)?,
+        report::render(summary, seconds, heat, manifest)?,
         summary_json(summary)?,
         csv::summary(summary),
         csv::timeseries(seconds),
@@ -87,7 +89,8 @@ mod tests {
         for fixture in fixture::all() {
             let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             let paths = [first.path(), second.path()].map(|dir| {
-                write_all(dir, &fixture.summary, &fixture.seconds, &fixture.manifest).unwrap()
+                write_all(dir, &fixture.summary, &fixture.seconds, &fixture.heat, &fixture.manifest)
+                    .unwrap()
             });
             for (one, other) in paths[0].iter().zip(&paths[1]) {
                 assert_eq!(fs::read(one).unwrap(), fs::read(other).unwrap(), "{one:?}");
@@ -110,7 +113,13 @@ mod tests {
     fn a_missing_directory_is_named_in_the_error() {
         let fixture = fixture::pass();
         let missing = PathBuf::from("/nonexistent/run");
-        let error = write_all(&missing, &fixture.summary, &fixture.seconds, &fixture.manifest);
+        let error = write_all(
+            &missing,
+            &fixture.summary,
+            &fixture.seconds,
+            &fixture.heat,
+            &fixture.manifest,
+        );
         assert!(error.unwrap_err().to_string().contains("/nonexistent/run"));
     }
 
@@ -122,7 +131,8 @@ mod tests {
         for fixture in fixture::all() {
             let dir = dir.join(fixture.label);
             fs::create_dir_all(&dir).unwrap();
-            write_all(&dir, &fixture.summary, &fixture.seconds, &fixture.manifest).unwrap();
+            write_all(&dir, &fixture.summary, &fixture.seconds, &fixture.heat, &fixture.manifest)
+                .unwrap();
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::number;
 use super::super::second::{self, FIELDS, Steps};
 use super::curve::Curve;
+use crate::heat::{HeatColumn, HeatMap};
 
 /// One chart that can be asked for.
 struct Spec {
@@ -222,6 +223,7 @@ pub fn run_data(
     steps: &Steps<'_>,
     charts: &[Chart],
     curve: &Curve,
+    heat: &HeatMap,
     summary: &Summary,
     manifest: &Manifest,
 ) -> Value {
@@ -241,8 +243,23 @@ pub fn run_data(
         "columns": columns,
         "charts": charts,
         "curve": curve,
+        "heat": heat_data(heat),
         "phases": phases(manifest),
         "recovery": summary.recovery.iter().filter_map(bracket).collect::<Vec<_>>(),
+    })
+}
+
+/// The heat map: each column is its failures and then cell, count, cell, count.
+fn heat_data(heat: &HeatMap) -> Value {
+    let column = |column: &HeatColumn| -> Vec<u64> {
+        let cells = column.cells.iter().flat_map(|&(cell, count)| [u64::from(cell), count]);
+        std::iter::once(column.failed).chain(cells).collect()
+    };
+    json!({
+        "step_s": heat.step_s,
+        "lowest_ms": heat.lowest_ms,
+        "factor": heat.factor,
+        "columns": heat.columns.iter().map(column).collect::<Vec<_>>(),
     })
 }
 

@@ -1,0 +1,124 @@
+//! How response times are spread, second by second: the heat map of the report.
+//!
+//! Quantiles over time hide what lies between them: two groups of requests, a few that wait for
+//! a timer, a wave that comes back. The map counts the successes in cells of intended start and
+//! response time, eight cells a decade; failures have no place on the axis and are counted beside.
+
+use crate::load::Columns;
+use crate::numeric::SECOND_NS;
+
+/// Cells for each factor of ten.
+const PER_DECADE: f64 = 8.0;
+
+/// Columns at most: each covers one second, or as many as a long run needs.
+const COLUMNS_MAX: i64 = 300;
+
+/// Shortest response time told apart, ns: everything below shares the lowest cell.
+const SHORTEST_NS: i64 = 10_000;
+
+/// Counts of successes by intended start and response time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HeatMap {
+    /// Seconds that a column covers.
+    pub step_s: i64,
+    /// Lower edge of the lowest cell in ms.
+    pub lowest_ms: f64,
+    /// Factor from one cell to the next.
+    pub factor: f64,
+    /// Columns from the run's start on.
+    pub columns: Vec<HeatColumn>,
+}
+
+/// One column of the map.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HeatColumn {
+    /// Cell, from the lowest one, and the successes in it; empty cells are left out.
+    pub cells: Vec<(u32, u64)>,
+    /// Arrivals that did not end ok.
+    pub failed: u64,
+}
+
+/// Counts the measured and unmeasured arrivals of a run.
+pub fn heat_map(columns: Columns<'_>) -> HeatMap {
+    let Some(&last_ns) = columns.intended_ns.last() else { return HeatMap::default() };
+    let seconds = last_ns.max(0) / SECOND_NS + 1;
+    let step_s = (seconds + COLUMNS_MAX - 1) / COLUMNS_MAX;
+    let mut counts = vec![HeatColumn::default(); ((seconds + step_s - 1) / step_s) as usize];
+    let mut lowest = u32::MAX;
+    let mut row = 0;
+    let mut cells: Vec<u64> = Vec::new();
+    for (index, column) in (1..).zip(&mut counts) {
+        let end_ns = index * step_s * SECOND_NS;
+        cells.fill(0);
+        while row < columns.len() && columns.intended_ns[row] < end_ns {
+            if columns.kind(row).outcome.is_ok() {
+                let cell = cell(columns.response_ns[row]);
+                if cell >= cells.len() {
+                    cells.resize(cell + 1, 0);
+                }
+                cells[cell] += 1;
+            } else {
+                column.failed += 1;
+            }
+            row += 1;
+        }
+        let filled = (0..).zip(&cells).filter(|(_, count)| **count > 0);
+        column.cells = filled.map(|(cell, &count)| (cell, count)).collect();
+        lowest = column.cells.first().map_or(lowest, |first| lowest.min(first.0));
+    }
+    let lowest = if lowest == u32::MAX { 0 } else { lowest };
+    let all = counts.iter_mut().flat_map(|column| &mut column.cells);
+    all.for_each(|cell| cell.0 -= lowest);
+    let factor = 10_f64.powf(1.0 / PER_DECADE);
+    let lowest_ms = SHORTEST_NS as f64 / 1e6 * factor.powi(lowest as i32);
+    HeatMap { step_s, lowest_ms, factor, columns: counts }
+}
+
+/// The cell of a response time.
+fn cell(response_ns: i64) -> usize {
+    let decades = (response_ns.max(SHORTEST_NS) as f64 / SHORTEST_NS as f64).log10();
+    // A time on an edge belongs to the cell above it, whatever the last bit of the logarithm.
+    (PER_DECADE * decades + 1e-9) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use openload_contract::{Outcome, Role};
+
+    use super::*;
+    use crate::testing::{Simulated, fail, open, phase};
+
+    #[test]
+    fn every_arrival_is_in_the_map_at_its_place() {
+        let mut run = Simulated::new(&[phase("hold", Role::Steady, 500.0, 10.0)], 1_000_000);
+        run.rows.iter_mut().step_by(5).for_each(|row| row.response_ns = 100_000_000);
+        run.rows.iter_mut().skip(1).step_by(10).for_each(|row| fail(row, Outcome::HttpError));
+        let run = open(&run);
+        let map = heat_map(run.samples.columns().unwrap());
+        assert_eq!((map.step_s, map.columns.len()), (1, 10));
+        assert!((map.lowest_ms - 1.0).abs() < 1e-9, "{}", map.lowest_ms);
+        let ok: u64 = map.columns.iter().flat_map(|column| &column.cells).map(|cell| cell.1).sum();
+        let failed: u64 = map.columns.iter().map(|column| column.failed).sum();
+        assert_eq!(ok + failed, run.samples.len() as u64);
+        for column in &map.columns {
+            let places: Vec<u32> = column.cells.iter().map(|cell| cell.0).collect();
+            // 100 ms is two decades above 1 ms.
+            assert_eq!(places, [0, 16]);
+            assert!(column.failed > 20);
+        }
+    }
+
+    #[test]
+    fn a_long_run_has_no_more_columns_than_a_screen() {
+        let run = open(&Simulated::new(&[phase("hold", Role::Soak, 1.0, 4_000.0)], 1_000_000));
+        let map = heat_map(run.samples.columns().unwrap());
+        assert_eq!(map.step_s, 14);
+        assert!(map.columns.len() <= 300);
+    }
+
+    #[test]
+    fn no_arrival_makes_no_map() {
+        assert_eq!(cell(0), 0);
+        assert_eq!(cell(i64::MAX), 119);
+    }
+}
