@@ -99,7 +99,10 @@ fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
     let recovery = recovery::recoveries(run, &limits)?;
     let capacity = capacity::capacity(run, &limits)?;
     let objectives = objectives::judge(run, &recovery, capacity.as_ref())?;
-    let (verdict, reasons) = verdict::verdict(&validity, groups.all.requests.intended, &objectives);
+    let aborted_because =
+        run.manifest.stopped_because.as_deref().filter(|_| run.manifest.is_aborted);
+    let measured = groups.all.requests.intended;
+    let (verdict, reasons) = verdict::verdict(&validity, measured, &objectives, aborted_because);
     Ok(Summary {
         schema_version: SCHEMA_VERSION.to_owned(),
         run: run_facts(run)?,

@@ -225,6 +225,7 @@ pub fn objective(metric: Metric, quantile: Option<f64>, bound: Bound) -> Objecti
         tag: None,
         window_s: None,
         strict: false,
+        abort: None,
     }
 }
 
@@ -317,6 +318,7 @@ fn manifest(phases: &[PhasePlan]) -> Manifest {
         name: "simulated".to_owned(),
         status: RunStatus::Complete,
         stopped_because: None,
+        is_aborted: false,
         seed: MANIFEST_SEED,
         start_unix_ns: 1_767_225_600_000_000_000,
         duration_ns: None,

@@ -9,11 +9,14 @@ use openload_contract::summary::{
     Check, CheckLevel, Confidence, LateCause, ObjectiveResult, Validity,
 };
 
-/// Decides the verdict and its reasons; `measured` is the number of arrivals that count.
+/// Decides the verdict and its reasons; `measured` is the number of arrivals that count,
+/// `aborted_because` says which objective ended the run, if one did: that is a failure whatever
+/// the rows that were still in flight made of it.
 pub fn verdict(
     validity: &Validity,
     measured: u64,
     objectives: &[ObjectiveResult],
+    aborted_because: Option<&str>,
 ) -> (Verdict, Vec<String>) {
     if let Some(reason) = nothing_measured(validity.rows, measured) {
         return (Verdict::Invalid, vec![reason.to_owned()]);
@@ -21,11 +24,12 @@ pub fn verdict(
     let mut reasons = invalid_reasons(validity);
     let verdict = if !reasons.is_empty() {
         Verdict::Invalid
-    } else if objectives.iter().all(|objective| objective.met) {
+    } else if objectives.iter().all(|objective| objective.met) && aborted_because.is_none() {
         Verdict::Pass
     } else {
         Verdict::Fail
     };
+    reasons.extend(aborted_because.map(str::to_owned));
     reasons.extend(objectives.iter().filter(|objective| !objective.met).map(missed_reason));
     (verdict, reasons)
 }

@@ -159,6 +159,9 @@ pub struct Manifest {
     pub status: RunStatus,
     /// Why it ended early, in words; empty otherwise.
     pub stopped_because: Option<String>,
+    /// Whether an objective with `abort_on_fail` ended it.
+    #[serde(default)]
+    pub is_aborted: bool,
     /// Seed of everything random.
     pub seed: u64,
     /// Wall clock at the run's start, ns since the Unix epoch.

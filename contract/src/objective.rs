@@ -151,6 +151,18 @@ pub struct Objective {
     pub window_s: Option<f64>,
     /// Ask that the whole confidence interval lies on the right side.
     pub strict: bool,
+    /// End the run when the objective is missed on the way.
+    #[serde(default)]
+    pub abort: Option<AbortRule>,
+}
+
+/// When an objective that is missed on the way ends the run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AbortRule {
+    /// Not before its arrivals span this many seconds.
+    pub after_s: f64,
+    /// Not before there are this many of them.
+    pub min_count: u64,
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub fn one(run_dir: &Path, quiet: bool, json: bool) -> Result<ExitCode, Failure>
         let style = output::Style { color: console::wants_color() };
         console::print(output::terminal(summary, manifest, run_dir, style));
     }
-    let is_interrupted = summary.run.status != RunStatus::Complete;
+    let is_interrupted = summary.run.status != RunStatus::Complete && !manifest.is_aborted;
     Ok(if is_interrupted { ExitCode::Interrupted } else { summary.verdict.exit_code() })
 }
 

@@ -185,7 +185,7 @@ fn advice(outcome: Outcome) -> &'static str {
 }
 
 fn judge(outcome: &RunOutcome, is_shard: bool, args: &RunArgs) -> Result<ExitCode, Failure> {
-    let is_interrupted = outcome.status == RunStatus::Interrupted;
+    let is_interrupted = outcome.status == RunStatus::Interrupted && !outcome.is_aborted;
     let is_only_recorded = args.no_analysis || is_shard || cfg!(not(feature = "analysis"));
     let exit = if is_only_recorded {
         if !args.quiet && !args.json {

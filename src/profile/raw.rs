@@ -369,4 +369,13 @@ pub struct RawObjective {
     /// Ask that the whole confidence interval lies on the right side.
     #[serde(default)]
     pub strict: bool,
+    /// End the run when the objective is missed on the way.
+    #[serde(default)]
+    pub abort_on_fail: Located<bool>,
+    /// Not before its arrivals span this long; 10 s unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abort_after: Option<Located<Written<Time>>>,
+    /// Not before there are this many of them; 100 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abort_min_count: Option<Located<u64>>,
 }

@@ -20,6 +20,7 @@ pub(super) fn describe(plan: &Plan, settings: &RunSettings, start: SystemTime) -
         name: plan.name.clone(),
         status: RunStatus::Running,
         stopped_because: None,
+        is_aborted: false,
         seed: plan.seed,
         start_unix_ns,
         duration_ns: None,

@@ -6,6 +6,7 @@
 
 mod directory;
 mod error;
+mod guard;
 mod limits;
 mod manifest;
 mod monitor;

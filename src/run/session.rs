@@ -11,6 +11,7 @@ use openload_contract::{Manifest, RunStatus, TimelineDigest};
 use openload_samples::Rotation;
 use openload_traces::TraceError;
 
+use super::guard::{Cause, Guard};
 use super::limits::{self, SystemLimits};
 use super::monitor::{Monitor, TargetMemory, Watched};
 use super::route::Route;
@@ -25,7 +26,7 @@ use crate::os;
 use crate::plan::{Plan, TargetAddress};
 use crate::replay::{self, Feed, Renderer};
 use crate::schedule::LaneSet;
-use crate::sink::{Live, LiveFigures, Writer, WriterReport, WriterSetup};
+use crate::sink::{Live, LiveFigures, Watcher, Writer, WriterReport, WriterSetup};
 use crate::target::{RunningTarget, Target};
 
 /// Time between the last preparation that may take long and the run's start: the files are
@@ -38,6 +39,8 @@ pub struct RunHandle {
     manifest: Manifest,
     epoch: Epoch,
     stop: StopSignal,
+    /// Why a missed objective ended the run, once one has.
+    cause: Cause,
     gauges: Vec<Arc<Gauges>>,
     live: Live,
     workers: Vec<JoinHandle<Result<WorkerReport, RunError>>>,
@@ -67,6 +70,8 @@ pub struct RunOutcome {
     pub run_dir: PathBuf,
     /// How far the run got.
     pub status: RunStatus,
+    /// Whether a missed objective ended it.
+    pub is_aborted: bool,
     /// Arrivals dispatched, each with its row.
     pub arrivals: u64,
     /// Why requests failed, most frequent first.
@@ -95,6 +100,8 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
     directory::write_manifest(&settings.run_dir, &manifest)?;
     let stop = StopSignal::default();
     let (_, names) = RowCodes::new(&plan);
+    let mut guard = Guard::new(&plan, stop.clone());
+    let cause = guard.as_ref().map(Guard::cause).unwrap_or_default();
     let writer_setup = WriterSetup {
         run_dir: settings.run_dir.clone(),
         shard: settings.shard,
@@ -103,6 +110,9 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
         notes: notes(&manifest),
         rotation: Rotation::default(),
         epoch,
+        watcher: guard
+            .take()
+            .map(|mut guard| -> Watcher { Box::new(move |chunk| guard.add(chunk)) }),
     };
     let samples_error = |source| RunError::Samples { run_dir: settings.run_dir.clone(), source };
     let writer = Writer::start(writer_setup, stop.clone()).map_err(samples_error)?;
@@ -119,6 +129,7 @@ pub fn start(mut plan: Plan, settings: RunSettings) -> Result<RunHandle, RunErro
         manifest,
         epoch,
         stop,
+        cause,
         gauges,
         live: writer.live(),
         workers: Vec::new(),
@@ -254,8 +265,18 @@ impl RunHandle {
     /// # Errors
     /// When rows could not be written or a worker failed. What was written is kept.
     pub fn wait(self) -> Result<RunOutcome, RunError> {
-        let Self { run_dir, mut manifest, epoch, stop, workers, writer, monitor, target, .. } =
-            self;
+        let Self {
+            run_dir,
+            mut manifest,
+            epoch,
+            stop,
+            cause,
+            workers,
+            writer,
+            monitor,
+            target,
+            ..
+        } = self;
         let reports: Vec<_> = workers.into_iter().map(|worker| join(worker, &stop)).collect();
         manifest.duration_ns = Some(epoch.elapsed_ns());
         drop(monitor);
@@ -269,6 +290,12 @@ impl RunHandle {
         let mut totals = totals?;
         let failure = failure.or_else(|| totals.trace_failure.take().map(RunError::Trace));
         totals.enter(&mut manifest, failure.as_ref());
+        if let Some(cause) = cause.take()
+            && failure.is_none()
+            && manifest.status == RunStatus::Interrupted
+        {
+            (manifest.stopped_because, manifest.is_aborted) = (Some(cause), true);
+        }
         let noted = directory::write_manifest(&run_dir, &manifest);
         match failure {
             // A disk that takes no rows may take no manifest either; the rows are the news.
@@ -276,6 +303,7 @@ impl RunHandle {
             None => noted.map(|()| RunOutcome {
                 run_dir,
                 status: manifest.status,
+                is_aborted: manifest.is_aborted,
                 arrivals: totals.arrivals,
                 failures: totals.failures.into_kinds(),
             }),

@@ -13,4 +13,4 @@ pub use backlog::Backlog;
 pub use channel::ChannelSink;
 pub use dump::{DumpError, dump_timeline};
 pub use live::{Live, LiveFigures};
-pub use writer::{Writer, WriterReport, WriterSetup};
+pub use writer::{Watcher, Writer, WriterReport, WriterSetup};

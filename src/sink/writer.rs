@@ -36,7 +36,12 @@ pub struct WriterSetup {
     pub rotation: Rotation,
     /// The run's start.
     pub epoch: Epoch,
+    /// What looks at the rows on their way.
+    pub watcher: Option<Watcher>,
 }
+
+/// Looks at every chunk of rows before it is written.
+pub type Watcher = Box<dyn FnMut(&Chunk) + Send>;
 
 /// What became of the rows.
 #[derive(Debug)]
@@ -83,6 +88,7 @@ impl Writer {
             parts,
             spares: spare_senders,
             epoch: setup.epoch,
+            watcher: setup.watcher,
             live: live.clone(),
             backlog: backlog.clone(),
             report: WriterReport { rows: 0, rows_lost: 0, error: None, is_overrun: false },
@@ -138,6 +144,7 @@ struct WriterState {
     /// The ways back of empty chunks, by worker.
     spares: Vec<SyncSender<Chunk>>,
     epoch: Epoch,
+    watcher: Option<Watcher>,
     live: Live,
     backlog: Backlog,
     report: WriterReport,
@@ -159,6 +166,9 @@ impl WriterState {
     fn take(&mut self, handover: Handover) {
         let Handover { worker, mut chunk } = handover;
         self.live.add(&chunk);
+        if let Some(watch) = &mut self.watcher {
+            watch(&chunk);
+        }
         self.record(worker, &chunk);
         self.backlog.note_written(chunk.len());
         chunk.clear();

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![expect(clippy::print_stderr, reason = "a test that cannot be made here should say so")]
 
+mod abort;
 mod at_scale;
 mod bad_input;
 mod cli;

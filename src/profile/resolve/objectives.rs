@@ -1,6 +1,6 @@
 //! Objectives: their units, and the names they refer to.
 
-use openload_contract::objective::Unit;
+use openload_contract::objective::{AbortRule, Unit};
 use openload_contract::{Bound, Metric, Objective, Role};
 
 use crate::profile::diagnostic::Fault;
@@ -10,6 +10,10 @@ use crate::profile::raw::{RawObjective, RawPhase, RawProfile};
 
 use super::embedded::above_one;
 use super::{Checker, request_name, to_ms};
+
+/// Grace time of an objective that may end a run, and the least number of its arrivals.
+const ABORT_AFTER_S: f64 = 10.0;
+const ABORT_MIN_COUNT: u64 = 100;
 
 impl Checker<'_> {
     /// Reads all objectives; those that are wrong are reported and left out.
@@ -22,6 +26,7 @@ impl Checker<'_> {
         let metric = *raw.metric.get();
         let quantile = self.quantile(raw);
         let window_s = self.window(raw);
+        let abort = self.abort(raw);
         let bound = self.bound(raw)?;
         let name = |name: &Option<Located<String>>| name.as_ref().map(|name| name.get().clone());
         Some(Objective {
@@ -35,6 +40,7 @@ impl Checker<'_> {
             tag: name(&raw.tag),
             window_s,
             strict: raw.strict,
+            abort,
         })
     }
 
@@ -120,6 +126,33 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// Reads when the run is ended; only what can be told from the rows so far can end it.
+    fn abort(&mut self, raw: &RawObjective) -> Option<AbortRule> {
+        let after_s = match &raw.abort_after {
+            Some(written) => self.duration_or_zero(written),
+            None => Some(ABORT_AFTER_S),
+        };
+        let min_count = raw.abort_min_count.as_ref().map_or(ABORT_MIN_COUNT, |count| *count.get());
+        if !raw.abort_on_fail.get() {
+            let given = raw.abort_after.as_ref().map(|written| written.span());
+            if let Some(span) = given.or(raw.abort_min_count.as_ref().map(Located::span)) {
+                let fault = Fault::new("it says when to end the run, but not that it may be ended");
+                self.report_at(span, fault.help("add `abort_on_fail = true`"));
+            }
+            return None;
+        }
+        let metric = *raw.metric.get();
+        let can_abort =
+            matches!(metric, Metric::ResponseTime | Metric::ErrorRate | Metric::DropRate);
+        if !can_abort || raw.max.is_none() || raw.window.is_some() {
+            let fault = Fault::new("this objective cannot end a run").help(
+                "`abort_on_fail` needs response_time, error_rate or drop_rate with a `max` and without `window`",
+            );
+            self.report(&raw.abort_on_fail, fault);
+        }
+        Some(AbortRule { after_s: after_s?, min_count })
     }
 
     fn window(&mut self, raw: &RawObjective) -> Option<f64> {
