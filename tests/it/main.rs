@@ -10,6 +10,7 @@
 mod at_scale;
 mod bad_input;
 mod cli;
+mod compare;
 mod confession;
 mod doctor;
 mod every_way;
