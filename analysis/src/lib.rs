@@ -12,6 +12,8 @@
 //! monitor ──┘                    └─ soak (drift, trend), recovery         ┘   warnings
 //! ```
 //!
+//! [`compare`] holds runs against other runs.
+//!
 //! Rows are read column by column into one polars frame in the order of the timeline
 //! ([`load`]); statistics are functions from slices of it to values, one module each, with the
 //! formula and its source at the top. A value that the samples do not support is absent, never
@@ -23,6 +25,7 @@ pub mod capacity;
 pub mod causes;
 pub mod change_point;
 pub mod closed_loop;
+pub mod compare;
 pub mod decompose;
 pub mod drift;
 mod error;

@@ -29,6 +29,8 @@ pub struct Precision {
     pub effective: f64,
     /// Half-width of the share's 95 % interval.
     pub half_width: f64,
+    /// Degrees of freedom of the variance.
+    pub freedom: usize,
 }
 
 /// Estimates how well the share `level` of rows for which `is_inside` holds is known; the rows
@@ -44,19 +46,29 @@ pub fn share_precision<T>(
     if count < BATCHES * BATCH_ROWS_MIN || independent <= 0.0 {
         return None;
     }
-    let strata: Vec<Stratum> =
-        pieces(ordered, cuts).filter_map(|rows| Stratum::new(rows, count, &is_inside)).collect();
-    let squares: f64 = strata.iter().map(Stratum::squares).sum();
-    let products: f64 = strata.iter().map(Stratum::products).sum();
-    let carry = if squares > 0.0 { (products / squares).clamp(0.0, 0.95) } else { 0.0 };
-    let spread: f64 = strata.iter().map(Stratum::variance).sum();
-    let variance = (spread * (1.0 + carry) / (1.0 - carry)).max(independent);
-    let freedom: usize = strata.iter().map(|stratum| stratum.deviations.len() - 1).sum();
+    let (variance, freedom) = mean_variance(ordered, cuts, |row| f64::from(is_inside(row)));
+    let variance = variance.max(independent);
     Some(Precision {
         variance,
         effective: level * (1.0 - level) / variance,
         half_width: student(freedom) * variance.sqrt(),
+        freedom,
     })
+}
+
+/// Estimates the variance of the mean `score` of rows in arrival order from their batches, and
+/// tells its degrees of freedom, at least one; a new stratum begins at each of the ascending
+/// `cuts`.
+pub fn mean_variance<T>(ordered: &[T], cuts: &[usize], score: impl Fn(&T) -> f64) -> (f64, usize) {
+    let count = ordered.len();
+    let strata: Vec<Stratum> =
+        pieces(ordered, cuts).filter_map(|rows| Stratum::new(rows, count, &score)).collect();
+    let squares: f64 = strata.iter().map(Stratum::squares).sum();
+    let products: f64 = strata.iter().map(Stratum::products).sum();
+    let carry = if squares > 0.0 { (products / squares).clamp(0.0, 0.95) } else { 0.0 };
+    let spread: f64 = strata.iter().map(Stratum::variance).sum();
+    let freedom: usize = strata.iter().map(|stratum| stratum.deviations.len() - 1).sum();
+    (spread * (1.0 + carry) / (1.0 - carry), freedom.max(1))
 }
 
 /// Cuts rows into pieces; empty pieces are left out.
@@ -70,27 +82,27 @@ fn pieces<'a, T>(ordered: &'a [T], cuts: &'a [usize]) -> impl Iterator<Item = &'
 struct Stratum {
     /// Rows of the stratum among all rows.
     weight: f64,
-    /// Share of each batch less the mean of the shares.
+    /// Mean score of each batch less the mean of these means.
     deviations: Vec<f64>,
 }
 
 impl Stratum {
     /// Lays the stratum's part of the batches; a stratum of a few rows carries no information.
-    fn new<T>(rows: &[T], count: usize, is_inside: &impl Fn(&T) -> bool) -> Option<Self> {
+    fn new<T>(rows: &[T], count: usize, score: &impl Fn(&T) -> f64) -> Option<Self> {
         let weight = rows.len() as f64 / count as f64;
         let batches = ((BATCHES as f64 * weight).round() as usize).max(STRATUM_BATCHES_MIN);
         if rows.len() < batches * BATCH_ROWS_MIN {
             return None;
         }
-        let mut shares: Vec<f64> = (0..batches)
+        let mut means: Vec<f64> = (0..batches)
             .map(|batch| {
                 let batch = &rows[batch * rows.len() / batches..(batch + 1) * rows.len() / batches];
-                batch.iter().filter(|row| is_inside(row)).count() as f64 / batch.len() as f64
+                batch.iter().map(score).sum::<f64>() / batch.len() as f64
             })
             .collect();
-        let mean = shares.iter().sum::<f64>() / batches as f64;
-        shares.iter_mut().for_each(|share| *share -= mean);
-        Some(Self { weight, deviations: shares })
+        let mean = means.iter().sum::<f64>() / batches as f64;
+        means.iter_mut().for_each(|share| *share -= mean);
+        Some(Self { weight, deviations: means })
     }
 
     fn squares(&self) -> f64 {
@@ -109,7 +121,7 @@ impl Stratum {
 }
 
 /// Student's t(.975).
-fn student(freedom: usize) -> f64 {
+pub fn student(freedom: usize) -> f64 {
     let freedom = freedom.max(1) as f64;
     StudentsT::new(0.0, 1.0, freedom).map_or(1.96, |law| law.inverse_cdf(0.975))
 }

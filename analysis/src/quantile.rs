@@ -75,6 +75,10 @@ pub struct Estimate {
     pub high: Option<i64>,
     /// Whether it may be claimed.
     pub support: Support,
+    /// Independent samples that would know it as well.
+    pub effective: f64,
+    /// Degrees of freedom of the interval.
+    pub freedom: usize,
 }
 
 impl Estimate {
@@ -169,7 +173,14 @@ impl Distribution {
     /// Estimates a quantile with its interval and support.
     pub fn estimate(&self, level: f64) -> Estimate {
         let Some(value) = self.quantile(level) else {
-            return Estimate { value: None, low: None, high: None, support: Support::Needs(1) };
+            return Estimate {
+                value: None,
+                low: None,
+                high: None,
+                support: Support::Needs(1),
+                effective: 0.0,
+                freedom: 1,
+            };
         };
         let count = self.len();
         let precision = share_precision(&self.ordered, &self.cuts, level, |&row| row <= value);
@@ -183,6 +194,8 @@ impl Distribution {
             low: self.at_rank(low),
             high: high.and_then(|rank| self.at_rank(rank)),
             support: support(count, effective, level),
+            effective,
+            freedom: precision.map_or(count.max(2) - 1, |precision| precision.freedom),
         }
     }
 
@@ -236,7 +249,7 @@ impl Distribution {
 }
 
 /// Decides whether `count` samples, worth `effective` independent ones, support a quantile.
-fn support(count: usize, effective: f64, level: f64) -> Support {
+pub fn support(count: usize, effective: f64, level: f64) -> Support {
     let beyond = effective * (1.0 - level).min(level);
     if beyond >= BEYOND_SURE - 1e-9 {
         Support::Sure

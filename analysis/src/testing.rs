@@ -49,13 +49,18 @@ pub fn autoregressive(seed: u64, count: usize, carry: f64) -> Vec<f64> {
 
 /// Response times in ns of an M/M/1 queue with μ = 1/s at utilisation `load`.
 pub fn lindley(seed: u64, count: usize, load: f64) -> Vec<i64> {
-    let gaps = exponential(seed, count);
-    let services = exponential(seed ^ 0xabcd, count);
+    queue(seed, seed ^ 0xabcd, count, load, 1.0)
+}
+
+/// The same with arrivals and services of their own seeds, the services `factor` times as long.
+pub fn queue(arrivals: u64, services: u64, count: usize, load: f64, factor: f64) -> Vec<i64> {
+    let gaps = exponential(arrivals, count);
+    let services = exponential(services, count);
     // From the stationary law, which is empty with probability 1 − ρ.
-    let start = uniform(seed ^ 0x77, 2);
+    let start = uniform(arrivals ^ 0x77, 2);
     let mut wait = if start[0] < load { -start[1].ln() / (1.0 - load) } else { 0.0 };
     let rows = gaps.into_iter().zip(services).map(|(gap, service)| {
-        let response = wait + service;
+        let response = wait + factor * service;
         wait = (response - gap / load).max(0.0);
         s_to_ns(response)
     });

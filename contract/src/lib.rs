@@ -4,13 +4,16 @@
 //! and their units ([`columns`]), the manifest `run.json` ([`Manifest`]), the arrival
 //! processes and rate laws a timeline was drawn from ([`ArrivalKind`], [`RateLaw`]), the
 //! objectives a run is held to ([`Objective`]), and what the analysis publishes
-//! ([`Summary`], [`Verdict`], [`ExitCode`]).
+//! ([`Summary`], [`Verdict`], [`ExitCode`]), and what it says of several runs ([`Comparison`],
+//! [`Baseline`]).
 //!
 //! It is a leaf: plain data, serde and a little arithmetic. It must not know tokio, hyper,
 //! polars, clocks or terminals.
 
 pub mod arrival;
+pub mod baseline;
 pub mod columns;
+pub mod comparison;
 pub mod digest;
 pub mod manifest;
 pub mod mmpp;
@@ -25,6 +28,8 @@ pub mod summary;
 pub mod verdict;
 
 pub use arrival::ArrivalKind;
+pub use baseline::Baseline;
+pub use comparison::{Comparison, ComparisonVerdict};
 pub use digest::TimelineDigest;
 pub use manifest::{Manifest, PhaseRecord, Role, RunStatus, ScenarioRecord, ShardId, StreamRecord};
 pub use mmpp::{Mmpp, ModulatedCurve};

@@ -45,6 +45,23 @@ pub fn one(run_dir: &Path, quiet: bool, json: bool) -> Result<ExitCode, Failure>
     Ok(if is_interrupted { ExitCode::Interrupted } else { summary.verdict.exit_code() })
 }
 
+/// Judges one run and writes its results; prints nothing.
+#[cfg(feature = "analysis")]
+pub fn silently(run_dir: &Path) -> Result<ExitCode, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::could_not_run(error);
+    let analysis = openload_analysis::analyze(run_dir).map_err(|error| failed(&error))?;
+    let (summary, manifest) = (&analysis.summary, &analysis.manifest);
+    openload_analysis::output::write_all(
+        run_dir,
+        summary,
+        &analysis.seconds,
+        &analysis.heat,
+        manifest,
+    )
+    .map_err(|error| failed(&error))?;
+    Ok(summary.verdict.exit_code())
+}
+
 /// Says that this build cannot judge.
 #[cfg(not(feature = "analysis"))]
 pub fn one(run_dir: &Path, _quiet: bool, _json: bool) -> Result<ExitCode, Failure> {

@@ -7,7 +7,10 @@ use std::time::SystemTime;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use openload::pacer::Pacing;
+#[cfg(feature = "analysis")]
+use openload_analysis::compare::Options;
 use openload_contract::ShardId;
+use openload_contract::baseline::ComparedMetric;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +21,24 @@ Examples:
   gen doctor                                                what this host can measure and send
 
 Exit codes: 0 objectives met · 1 could not run · 2 wrong usage or profile · 3 objectives missed ·
-4 result invalid (the generator was too slow) · 130 interrupted";
+4 result invalid (the generator was too slow) · 5 regression against the base · 130 interrupted";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  gen compare results/spike-a results/spike-b         a run against an earlier one, paired if the seed is the same
+  gen compare --save main results/spike-a             keep it as results/baselines/main.json
+  gen compare main results/spike-b                    a run against that baseline
+  gen compare a1 a2 a3 a4 a5 --with b1 b2 b3 b4 b5    several runs on both sides: noise between runs counts
+
+Exit codes: 0 no regression · 1 not comparable, or too few samples · 2 wrong usage · 5 regression";
+
+const AB_EXAMPLES: &str = "\
+Examples:
+  gen ab --profile baseline --target-a http://10.0.0.1:8080 --target-b http://10.0.0.2:8080
+  gen ab --profile my.toml --target-a unix:/run/old.sock --target-b unix:/run/new.sock --time-scale 0.2
+
+Exit codes: 0 no regression from a to b · 1 could not run, or too few samples · 2 wrong usage ·
+4 a run is invalid · 5 regression · 130 interrupted";
 
 /// Open-model load generator: requests start when the timeline says, whatever the target does.
 #[derive(Debug, Parser)]
@@ -47,6 +67,10 @@ pub enum Command {
     },
     /// Judge finished, interrupted or killed runs (again).
     Analyze(AnalyzeArgs),
+    /// Compare runs with a base: what became slower, beyond chance and a threshold.
+    Compare(CompareArgs),
+    /// Send one timeline to two targets at once, and compare them.
+    Ab(AbArgs),
     /// Serve as a target with known timing.
     Target(TargetArgs),
     /// Measure this host: clock, timers, limits, highest rate on time.
@@ -74,6 +98,10 @@ pub enum SchemaKind {
     Monitor,
     /// JSON Schema of summary.json.
     Summary,
+    /// JSON Schema of what gen compare --json prints.
+    Comparison,
+    /// JSON Schema of a baseline file.
+    Baseline,
 }
 
 /// Where a plan comes from.
@@ -352,6 +380,127 @@ pub struct AnalyzeArgs {
     pub json: bool,
 }
 
+/// Options of `gen compare`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+#[cfg_attr(
+    not(feature = "analysis"),
+    expect(dead_code, reason = "only a build with the analysis compares")
+)]
+pub struct CompareArgs {
+    /// The base, one run or several, and last the run to compare with it: run directories,
+    /// baseline files, or names of files in results/baselines.
+    #[arg(required = true, value_name = "BASE… RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Several runs to compare with the base; all others are the base.
+    #[arg(long, value_name = "RUN", num_args = 1..)]
+    pub with: Vec<PathBuf>,
+    /// Save all runs named as results/baselines/NAME.json instead of comparing them.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["json", "allow", "threshold"])]
+    pub save: Option<String>,
+    /// Compare although this differs; say so.
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
+    pub allow: Vec<AllowArg>,
+    /// Change that counts, for example p99=15% or error_share=0.5% [default: p50=5%, p99=10%,
+    /// error_share=0.1%, goodput_share=1%].
+    #[arg(long, value_name = "METRIC=SHARE", value_parser = threshold)]
+    pub threshold: Vec<(ComparedMetric, f64)>,
+    /// Print the verdict only.
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Print the comparison as JSON to stdout and nothing else.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(feature = "analysis")]
+impl CompareArgs {
+    /// What was chosen for the comparison.
+    pub fn options(&self) -> Options {
+        Options {
+            allow_target: self.allow.contains(&AllowArg::Target),
+            allow_host: self.allow.contains(&AllowArg::Host),
+            ..options(&self.threshold)
+        }
+    }
+}
+
+/// What may differ between runs that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AllowArg {
+    /// The target's address.
+    Target,
+    /// The machine the runs were made on.
+    Host,
+}
+
+/// Options of `gen ab`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AB_EXAMPLES)]
+pub struct AbArgs {
+    /// Built-in profile (baseline, stress, spike, soak, mixed) or a TOML file.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: String,
+    /// The target that is the base.
+    #[arg(long, value_name = "URL")]
+    pub target_a: String,
+    /// The target that is compared with it.
+    #[arg(long, value_name = "URL")]
+    pub target_b: String,
+    /// Folder of the two run directories, a and b [default: results/<name>-ab-<time>].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Seed of everything random, instead of the profile's.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Multiply every rate.
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub rate_scale: f64,
+    /// Multiply every duration of the load (timeouts and limits stay).
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub time_scale: f64,
+    /// Set any key of the profile, for both targets.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Only scenarios with such a tag.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub tag: Vec<String>,
+    /// Change that counts, as for gen compare.
+    #[arg(long, value_name = "METRIC=SHARE", value_parser = threshold)]
+    #[cfg_attr(
+        not(feature = "analysis"),
+        expect(dead_code, reason = "only a build with the analysis compares")
+    )]
+    pub threshold: Vec<(ComparedMetric, f64)>,
+    /// How to show progress.
+    #[arg(long, value_enum, default_value_t = Live::Auto)]
+    pub live: Live,
+    /// Print the verdict only.
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Print the comparison as JSON to stdout and nothing else.
+    #[arg(long)]
+    pub json: bool,
+    /// Do not ask before sending much load to another machine.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[cfg(feature = "analysis")]
+impl AbArgs {
+    /// What was chosen for the comparison. The targets differ on purpose.
+    pub fn options(&self) -> Options {
+        Options { allow_target: true, ..options(&self.threshold) }
+    }
+}
+
+#[cfg(feature = "analysis")]
+fn options(thresholds: &[(ComparedMetric, f64)]) -> Options {
+    let mut options = Options::default();
+    thresholds.iter().for_each(|&(metric, share)| options.thresholds.set(metric, share));
+    options
+}
+
 /// Options of `gen doctor`.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
@@ -484,6 +633,20 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("expected KEY=VALUE, for example phase.surge.rate=800".to_owned()),
     }
+}
+
+fn threshold(text: &str) -> Result<(ComparedMetric, f64), String> {
+    let names = ComparedMetric::ALL.map(ComparedMetric::name).join(", ");
+    let expected = || format!("expected METRIC=SHARE such as p99=15%; metrics are {names}");
+    let (name, share) = text.split_once('=').ok_or_else(expected)?;
+    let metric = ComparedMetric::ALL.into_iter().find(|metric| metric.name() == name.trim());
+    let (number, unit) = match share.trim().strip_suffix('%') {
+        Some(percent) => (percent.trim(), 0.01),
+        None => (share.trim(), 1.0),
+    };
+    let share = number.parse::<f64>().map_err(|_| expected())? * unit;
+    let is_possible = share.is_finite() && (0.0..10.0).contains(&share);
+    metric.filter(|_| is_possible).map(|metric| (metric, share)).ok_or_else(expected)
 }
 
 fn shard(text: &str) -> Result<ShardId, String> {

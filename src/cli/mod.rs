@@ -1,7 +1,9 @@
 //! The commands of `gen`.
 
+mod ab;
 mod analyze;
 mod args;
+mod compare;
 mod confirm;
 mod console;
 mod doctor;
@@ -30,6 +32,8 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(replay)) => replay::command(&replay),
         Some(Command::Trace { what }) => trace::command(&what),
         Some(Command::Analyze(analyze)) => analyze::command(&analyze),
+        Some(Command::Compare(compare)) => compare::command(&compare),
+        Some(Command::Ab(ab)) => ab::command(&ab),
         Some(Command::Target(target)) => target::command(&target),
         Some(Command::Doctor(doctor)) => doctor::command(&doctor),
         Some(Command::Schema { what }) => schema::command(what),

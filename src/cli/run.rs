@@ -19,7 +19,7 @@ use super::plan::{describe, describe_trace, load};
 use super::progress::ProgressLine;
 
 /// How often the run is looked at.
-const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// Most reasons of failure that are told.
 const REASONS_MAX: usize = 6;
@@ -77,7 +77,7 @@ fn tell_traces(plan: &Plan) {
     }
 }
 
-fn default_out(name: &str) -> PathBuf {
+pub(super) fn default_out(name: &str) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     // A profile's name may hold anything; a folder's name should not.
     let safe = |letter: char| if letter.is_alphanumeric() { letter } else { '-' };
@@ -133,7 +133,7 @@ fn watch(handle: RunHandle, args: &RunArgs) -> Result<RunOutcome, Failure> {
         let (mut requests, stop) = (StopRequests::new(), handle.stop_signal());
         while !handle.is_finished() {
             tokio::select! {
-                () = requests.next() => stop_harder(&stop),
+                () = requests.next() => stop_harder(std::slice::from_ref(&stop)),
                 () = tokio::time::sleep(TICK) => line.tick(&handle),
             }
         }
@@ -143,21 +143,22 @@ fn watch(handle: RunHandle, args: &RunArgs) -> Result<RunOutcome, Failure> {
 }
 
 /// Passes a request to stop on: the first drains, the second gives up.
-fn stop_harder(stop: &StopSignal) {
-    let (level, message) = match stop.level() {
-        StopLevel::Run => (
+pub(super) fn stop_harder(stops: &[StopSignal]) {
+    let is_running = stops.iter().any(|stop| stop.level() == StopLevel::Run);
+    let (level, message) = match is_running {
+        true => (
             StopLevel::Drain,
             "\nstopping: nothing more is sent, waiting for what is in flight (once more to give \
              it up)",
         ),
-        _ => (StopLevel::Now, "\ngiving up what is in flight"),
+        false => (StopLevel::Now, "\ngiving up what is in flight"),
     };
     console::say(message);
-    stop.raise(level);
+    stops.iter().for_each(|stop| stop.raise(level));
 }
 
 /// Says why requests failed and what can be done about it.
-fn tell_failures(failures: &[FailureKind]) {
+pub(super) fn tell_failures(failures: &[FailureKind]) {
     for kind in failures.iter().take(REASONS_MAX) {
         // A cause that ends in advice of its own knows more.
         let advice = if kind.cause.contains("; ") { "" } else { advice(kind.outcome) };

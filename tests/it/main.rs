@@ -11,6 +11,7 @@ mod abort;
 mod at_scale;
 mod bad_input;
 mod cli;
+mod compare;
 mod confession;
 mod doctor;
 mod every_way;

@@ -16,9 +16,15 @@ pub struct Served {
     pub url: String,
 }
 
+/// Serves on a free port.
 pub fn serve(options: &[&str]) -> Served {
+    serve_at("127.0.0.1:0", options)
+}
+
+/// Serves at an address.
+pub fn serve_at(listen: &str, options: &[&str]) -> Served {
     let mut child = gen_command()
-        .args(["target", "--listen", "127.0.0.1:0"])
+        .args(["target", "--listen", listen])
         .args(options)
         .stderr(Stdio::piped())
         .spawn()

@@ -10,6 +10,7 @@
 //! Nothing here knows samples, polars, clocks or the environment: the same input gives the
 //! same bytes.
 
+pub mod compare;
 mod csv;
 mod escape;
 #[cfg(test)]

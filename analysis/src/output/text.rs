@@ -47,7 +47,7 @@ pub struct Style {
 
 /// Renders the summary of a run for a terminal.
 pub fn terminal(summary: &Summary, manifest: &Manifest, run_dir: &Path, style: Style) -> String {
-    let mut page = Page { text: String::new(), style };
+    let mut page = Page::new(style);
     verdict(&mut page, summary);
     objectives(&mut page, summary);
     load(&mut page, summary);
@@ -66,14 +66,14 @@ pub fn terminal(summary: &Summary, manifest: &Manifest, run_dir: &Path, style: S
 }
 
 /// The text as it grows.
-struct Page {
+pub(super) struct Page {
     text: String,
     style: Style,
 }
 
 /// What a stretch of text says by its colour.
 #[derive(Clone, Copy)]
-enum Tint {
+pub(super) enum Tint {
     Good,
     Bad,
     Doubt,
@@ -90,14 +90,22 @@ impl Tint {
 }
 
 impl Page {
+    pub(super) fn new(style: Style) -> Self {
+        Self { text: String::new(), style }
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
     /// Adds a line, cut to the width.
-    fn line(&mut self, line: &str) {
+    pub(super) fn line(&mut self, line: &str) {
         self.text.push_str(clip(line, WIDTH).trim_end());
         self.text.push('\n');
     }
 
     /// Adds a line whose first occurrence of `word` is tinted.
-    fn tinted(&mut self, line: &str, word: &str, tint: Tint) {
+    pub(super) fn tinted(&mut self, line: &str, word: &str, tint: Tint) {
         let line = clip(line, WIDTH);
         let painted = match self.style.color {
             true => line.replacen(word, &format!("{}{word}\u{1b}[0m", tint.code()), 1),
@@ -108,19 +116,19 @@ impl Page {
     }
 
     /// Adds a labelled line.
-    fn row(&mut self, label: &str, body: &str) {
+    pub(super) fn row(&mut self, label: &str, body: &str) {
         self.line(&format!("{label:<LABEL$}{body}"));
     }
 
     /// Adds a labelled list in one line, as much of it as fits.
-    fn list(&mut self, label: &str, items: &[String]) {
+    pub(super) fn list(&mut self, label: &str, items: &[String]) {
         if !items.is_empty() {
             self.row(label, &join_to_fit(items, WIDTH - LABEL));
         }
     }
 
     /// Adds labelled sentences, broken where they are too long for a line.
-    fn paragraph(&mut self, label: &str, sentences: &[String]) {
+    pub(super) fn paragraph(&mut self, label: &str, sentences: &[String]) {
         let lines = sentences.iter().flat_map(|sentence| wrap(sentence, WIDTH - LABEL));
         let lines: Vec<String> = lines.collect();
         let shown = if lines.len() > SENTENCES { SENTENCES - 1 } else { lines.len() };
@@ -129,6 +137,14 @@ impl Page {
         }
         if shown < lines.len() {
             self.row("", "… more in report.html");
+        }
+    }
+
+    /// Adds labelled sentences, all of them.
+    pub(super) fn whole(&mut self, label: &str, sentences: &[String]) {
+        let lines = sentences.iter().flat_map(|sentence| wrap(sentence, WIDTH - LABEL));
+        for (index, line) in lines.enumerate() {
+            self.row(if index == 0 { label } else { "" }, &line);
         }
     }
 }
@@ -369,7 +385,7 @@ fn next(page: &mut Page, run_dir: &Path) {
 }
 
 /// Cuts text to a number of characters, the last one an ellipsis when something is cut.
-fn clip(text: &str, width: usize) -> String {
+pub(super) fn clip(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

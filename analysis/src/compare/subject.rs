@@ -1,0 +1,76 @@
+//! A run as a comparison takes it: from its directory, or from a baseline file.
+
+use std::path::{Path, PathBuf};
+
+use openload_contract::RunStatus;
+use openload_contract::baseline::{FOLDER, RunReading};
+
+use super::baseline::{self, BaselineError};
+use super::reading;
+use crate::run::Run;
+use crate::{Error, validity, verdict};
+
+/// A run that takes part in a comparison.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Identity and metrics.
+    pub reading: RunReading,
+    /// The run itself, when its samples are at hand.
+    pub run: Option<Run>,
+    /// Why its numbers must not be compared; empty when they may.
+    pub faults: Vec<String>,
+}
+
+impl Subject {
+    /// Reads a run.
+    ///
+    /// # Errors
+    /// When a column of the frame is unusable.
+    pub fn of_run(run: Run) -> Result<Self, Error> {
+        let reading = reading::of_run(&run)?;
+        let faults = faults(&run, reading.arrivals)?;
+        Ok(Self { reading, run: Some(run), faults })
+    }
+
+    /// Takes a run from a baseline: what was fit to be kept is fit to be compared.
+    pub fn of_reading(reading: RunReading) -> Self {
+        Self { reading, run: None, faults: Vec::new() }
+    }
+
+    /// Reads what `path` stands for: a run directory, a baseline file, or the name of a file in
+    /// `results/baselines`.
+    ///
+    /// # Errors
+    /// When it is none of them, or cannot be read.
+    pub fn open(path: &Path) -> Result<Vec<Self>, BaselineError> {
+        match baseline_path(path) {
+            Some(file) => {
+                let runs = baseline::read(&file)?.runs;
+                Ok(runs.into_iter().map(Self::of_reading).collect())
+            }
+            None if path.exists() => Ok(vec![Self::of_run(Run::open(path)?)?]),
+            None => Err(BaselineError::Missing { path: path.to_owned() }),
+        }
+    }
+}
+
+/// The baseline file that a path stands for, if it does not stand for a run directory.
+fn baseline_path(path: &Path) -> Option<PathBuf> {
+    if path.is_dir() {
+        return None;
+    }
+    if path.is_file() || path.extension().is_some_and(|extension| extension == "json") {
+        return Some(path.to_owned());
+    }
+    let named = Path::new(FOLDER).join(format!("{}.json", path.display()));
+    named.is_file().then_some(named)
+}
+
+fn faults(run: &Run, arrivals: u64) -> Result<Vec<String>, Error> {
+    if run.manifest.status != RunStatus::Complete {
+        return Ok(vec!["it did not reach the end of its timeline".to_owned()]);
+    }
+    let validity = validity::validity(run)?;
+    let (_, reasons) = verdict::verdict(&validity, arrivals, &[], None);
+    Ok(reasons)
+}
