@@ -4,7 +4,7 @@
 //! and their units ([`columns`]), the manifest `run.json` ([`Manifest`]), the arrival
 //! processes and rate laws a timeline was drawn from ([`ArrivalKind`], [`RateLaw`]), the
 //! objectives a run is held to ([`Objective`]), and what the analysis publishes
-//! ([`Summary`], [`Verdict`], [`ExitCode`]).
+//! ([`Summary`], [`Suite`], [`Verdict`], [`ExitCode`]).
 //!
 //! It is a leaf: plain data, serde and a little arithmetic. It must not know tokio, hyper,
 //! polars, clocks or terminals.
@@ -21,6 +21,7 @@ pub mod rate;
 pub mod renewal;
 pub mod seeding;
 pub mod settings;
+pub mod suite;
 pub mod summary;
 pub mod verdict;
 
@@ -33,6 +34,7 @@ pub use outcome::Outcome;
 pub use rate::{RateCurve, RateLaw, Step};
 pub use renewal::{GapFamily, GapLaw, Renewal};
 pub use settings::AnalysisSettings;
+pub use suite::Suite;
 pub use summary::Summary;
 pub use verdict::{ExitCode, Verdict};
 

@@ -123,7 +123,7 @@ impl Default for ShardId {
 }
 
 /// The machine a run was made on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HostRecord {
     /// Host name.
     pub name: String,

@@ -10,6 +10,8 @@ mod progress;
 mod replay;
 mod run;
 mod schema;
+#[cfg_attr(not(feature = "analysis"), path = "no_suite.rs")]
+mod suite;
 mod target;
 mod trace;
 
@@ -30,6 +32,7 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(replay)) => replay::command(&replay),
         Some(Command::Trace { what }) => trace::command(&what),
         Some(Command::Analyze(analyze)) => analyze::command(&analyze),
+        Some(Command::Suite(suite)) => suite::command(&suite),
         Some(Command::Target(target)) => target::command(&target),
         Some(Command::Doctor(doctor)) => doctor::command(&doctor),
         Some(Command::Schema { what }) => schema::command(what),

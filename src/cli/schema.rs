@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use openload_contract::{ExitCode, Summary, columns, monitor};
+use openload_contract::{ExitCode, Suite, Summary, columns, monitor};
 use serde::Serialize;
 
 use super::args::{Args, SchemaKind};
@@ -15,6 +15,7 @@ pub fn command(kind: SchemaKind) -> Result<ExitCode, Failure> {
         SchemaKind::Samples => console::print(columns::dictionary()),
         SchemaKind::Monitor => console::print(monitor::dictionary()),
         SchemaKind::Summary => console::print(pretty(&schemars::schema_for!(Summary))),
+        SchemaKind::Suite => console::print(pretty(&schemars::schema_for!(Suite))),
     }
     Ok(ExitCode::Passed)
 }

@@ -19,6 +19,7 @@ mod one_row;
 mod profiles;
 mod readers;
 mod replay;
+mod suite;
 mod support;
 mod target;
 mod timeline;

@@ -22,9 +22,9 @@ use super::words::{by_size, fates, in_unit, measurement_word, recovery_text, sco
 use super::{escape, number, quantile, write};
 
 /// Most characters in a line.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 /// Characters of the label at the beginning of a line.
-const LABEL: usize = 12;
+pub(super) const LABEL: usize = 12;
 /// Characters of a column of the table of quantiles.
 const COLUMN: usize = 12;
 /// Most characters of an objective's text before its measured value.
@@ -62,14 +62,14 @@ pub fn terminal(summary: &Summary, manifest: &Manifest, run_dir: &Path, style: S
 }
 
 /// The text as it grows.
-struct Page {
-    text: String,
-    style: Style,
+pub(super) struct Page {
+    pub text: String,
+    pub style: Style,
 }
 
 /// What a stretch of text says by its colour.
 #[derive(Clone, Copy)]
-enum Tint {
+pub(super) enum Tint {
     Good,
     Bad,
     Doubt,
@@ -87,13 +87,13 @@ impl Tint {
 
 impl Page {
     /// Adds a line, cut to the width.
-    fn line(&mut self, line: &str) {
+    pub fn line(&mut self, line: &str) {
         self.text.push_str(clip(line, WIDTH).trim_end());
         self.text.push('\n');
     }
 
     /// Adds a line whose first occurrence of `word` is tinted.
-    fn tinted(&mut self, line: &str, word: &str, tint: Tint) {
+    pub fn tinted(&mut self, line: &str, word: &str, tint: Tint) {
         let line = clip(line, WIDTH);
         let painted = match self.style.color {
             true => line.replacen(word, &format!("{}{word}\u{1b}[0m", tint.code()), 1),
@@ -104,19 +104,19 @@ impl Page {
     }
 
     /// Adds a labelled line.
-    fn row(&mut self, label: &str, body: &str) {
+    pub fn row(&mut self, label: &str, body: &str) {
         self.line(&format!("{label:<LABEL$}{body}"));
     }
 
     /// Adds a labelled list in one line, as much of it as fits.
-    fn list(&mut self, label: &str, items: &[String]) {
+    pub fn list(&mut self, label: &str, items: &[String]) {
         if !items.is_empty() {
             self.row(label, &join_to_fit(items, WIDTH - LABEL));
         }
     }
 
     /// Adds labelled sentences, broken where they are too long for a line.
-    fn paragraph(&mut self, label: &str, sentences: &[String]) {
+    pub fn paragraph(&mut self, label: &str, sentences: &[String]) {
         let lines = sentences.iter().flat_map(|sentence| wrap(sentence, WIDTH - LABEL));
         let lines: Vec<String> = lines.collect();
         let shown = if lines.len() > SENTENCES { SENTENCES - 1 } else { lines.len() };
@@ -130,11 +130,7 @@ impl Page {
 }
 
 fn verdict(page: &mut Page, summary: &Summary) {
-    let (word, tint) = match summary.verdict {
-        Verdict::Pass => ("PASS", Tint::Good),
-        Verdict::Fail => ("FAIL", Tint::Bad),
-        Verdict::Invalid => ("INVALID", Tint::Doubt),
-    };
+    let (word, tint) = verdict_word(summary.verdict);
     let name = clip(&escape::terminal(&summary.run.name), 24);
     let mut facts = vec![format!("{word}  {name}"), score(summary)];
     if summary.verdict != Verdict::Invalid {
@@ -142,6 +138,15 @@ fn verdict(page: &mut Page, summary: &Summary) {
     }
     facts.push(format!("{} {}", status(summary.run.status), summary.run.id));
     page.tinted(&facts.join("   "), word, tint);
+}
+
+/// Names a verdict as it is shown.
+pub(super) fn verdict_word(verdict: Verdict) -> (&'static str, Tint) {
+    match verdict {
+        Verdict::Pass => ("PASS", Tint::Good),
+        Verdict::Fail => ("FAIL", Tint::Bad),
+        Verdict::Invalid => ("INVALID", Tint::Doubt),
+    }
 }
 
 /// Names the run by how far it got.
@@ -154,15 +159,10 @@ fn status(status: RunStatus) -> &'static str {
 }
 
 fn objectives(page: &mut Page, summary: &Summary) {
-    let decided = summary.verdict != Verdict::Invalid;
     let (met, missed): (Vec<_>, Vec<_>) = summary.objectives.iter().partition(|it| it.met);
     let shown = missed.into_iter().chain(met).take(OBJECTIVES);
     for result in shown {
-        let (mark, tint) = match (decided, result.met) {
-            (false, _) => ("?", Tint::Doubt),
-            (true, true) => ("+", Tint::Good),
-            (true, false) => ("x", Tint::Bad),
-        };
+        let (mark, tint) = mark(summary.verdict, result);
         page.tinted(&format!("  {mark} {}", objective(result)), mark, tint);
     }
     if summary.objectives.len() > OBJECTIVES {
@@ -170,8 +170,17 @@ fn objectives(page: &mut Page, summary: &Summary) {
     }
 }
 
+/// Marks an objective: met, missed, or not decided because the measurement is invalid.
+pub(super) fn mark(verdict: Verdict, result: &ObjectiveResult) -> (&'static str, Tint) {
+    match (verdict, result.met) {
+        (Verdict::Invalid, _) => ("?", Tint::Doubt),
+        (_, true) => ("+", Tint::Good),
+        (_, false) => ("x", Tint::Bad),
+    }
+}
+
 /// Renders an objective: its text, the measured value, the interval and any doubt.
-fn objective(result: &ObjectiveResult) -> String {
+pub(super) fn objective(result: &ObjectiveResult) -> String {
     let text = clip(&escape::terminal(&result.text), OBJECTIVE);
     let mut line = format!("{text:<OBJECTIVE$}  {}", result.measured_text);
     let interval = quantile::interval_of(result.ci95, in_unit(result.unit));
@@ -352,7 +361,7 @@ fn next(page: &mut Page, run_dir: &Path) {
 }
 
 /// Cuts text to a number of characters, the last one an ellipsis when something is cut.
-fn clip(text: &str, width: usize) -> String {
+pub(super) fn clip(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
