@@ -14,6 +14,7 @@ mod confession;
 mod doctor;
 mod every_way;
 mod known_answers;
+mod notebooks;
 mod nothing_lost;
 mod one_row;
 mod profiles;
