@@ -17,6 +17,7 @@ pub mod schedule;
 #[cfg(test)]
 mod simulation;
 pub mod sink;
+pub mod suite;
 pub mod target;
 pub mod template;
 pub mod transport;

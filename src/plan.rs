@@ -47,6 +47,9 @@ pub struct Plan {
     pub profile_sha256: String,
     /// What is allowed but probably not meant, in words.
     pub warnings: Vec<String>,
+    /// How many times longer the timeline would have to be for every objective to be decided;
+    /// 1 when it is long enough. Recorded arrivals are taken as they are.
+    pub stretch: f64,
 }
 
 impl Plan {

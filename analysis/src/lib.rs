@@ -45,6 +45,7 @@ pub mod recovery;
 pub mod run;
 pub mod seconds;
 pub mod soak;
+pub mod suite;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! and their units ([`columns`]), the manifest `run.json` ([`Manifest`]), the arrival
 //! processes and rate laws a timeline was drawn from ([`ArrivalKind`], [`RateLaw`]), the
 //! objectives a run is held to ([`Objective`]), and what the analysis publishes
-//! ([`Summary`], [`Verdict`], [`ExitCode`]), and what it says of several runs ([`Comparison`],
-//! [`Baseline`]).
+//! ([`Summary`], [`Suite`], [`Verdict`], [`ExitCode`]), and what it says of several runs
+//! ([`Comparison`], [`Baseline`]).
 //!
 //! It is a leaf: plain data, serde and a little arithmetic. It must not know tokio, hyper,
 //! polars, clocks or terminals.
@@ -24,6 +24,7 @@ pub mod rate;
 pub mod renewal;
 pub mod seeding;
 pub mod settings;
+pub mod suite;
 pub mod summary;
 pub mod verdict;
 
@@ -38,6 +39,7 @@ pub use outcome::Outcome;
 pub use rate::{RateCurve, RateLaw, Step};
 pub use renewal::{GapFamily, GapLaw, Renewal};
 pub use settings::AnalysisSettings;
+pub use suite::Suite;
 pub use summary::Summary;
 pub use verdict::{ExitCode, Verdict};
 

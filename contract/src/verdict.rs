@@ -60,4 +60,47 @@ impl ExitCode {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// Returns the worse of two, for several runs that end as one.
+    ///
+    /// Numbers of exit codes have no order. The less is known about the target, the worse:
+    /// a missed objective is a result, an invalid run is none, and one that could not be made
+    /// not even an attempt. Whoever interrupted did not want the rest.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        if other.badness() > self.badness() { other } else { self }
+    }
+
+    fn badness(self) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::Regression => 1,
+            Self::ObjectivesMissed => 2,
+            Self::Invalid => 3,
+            Self::Usage => 4,
+            Self::CouldNotRun => 5,
+            Self::Interrupted => 6,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ExitCode;
+
+    #[test]
+    fn the_less_is_known_the_worse() {
+        let order = [
+            ExitCode::Passed,
+            ExitCode::ObjectivesMissed,
+            ExitCode::Invalid,
+            ExitCode::CouldNotRun,
+            ExitCode::Interrupted,
+        ];
+        for (index, &worse) in order.iter().enumerate() {
+            for &better in &order[..=index] {
+                assert_eq!((worse.worse(better), better.worse(worse)), (worse, worse));
+            }
+        }
+    }
 }

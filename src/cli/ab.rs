@@ -165,7 +165,8 @@ fn judge(outcomes: &[RunOutcome], args: &AbArgs) -> Result<ExitCode, Failure> {
 
     let mut is_invalid = false;
     for outcome in outcomes {
-        is_invalid |= analyze::silently(&outcome.run_dir)? == ExitCode::Invalid;
+        is_invalid |=
+            analyze::judged(&outcome.run_dir)?.summary.verdict.exit_code() == ExitCode::Invalid;
     }
     let dirs: Vec<PathBuf> = outcomes.iter().map(|outcome| outcome.run_dir.clone()).collect();
     let (a, b) = dirs.split_at(1);

@@ -11,7 +11,7 @@ use super::console::Failure;
 pub fn command(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     let mut worst = ExitCode::Passed;
     for run in &args.runs {
-        let exit = one(run, args.quiet, args.json)?;
+        let exit = one(run, args.quiet, args.json, args.summary_markdown.as_deref())?;
         if exit.code() > worst.code() {
             worst = exit;
         }
@@ -21,17 +21,23 @@ pub fn command(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
 
 /// Judges one run, writes its results and prints the summary.
 #[cfg(feature = "analysis")]
-pub fn one(run_dir: &Path, quiet: bool, json: bool) -> Result<ExitCode, Failure> {
+pub fn one(
+    run_dir: &Path,
+    quiet: bool,
+    json: bool,
+    markdown: Option<&Path>,
+) -> Result<ExitCode, Failure> {
     use openload_analysis::output;
     use openload_contract::RunStatus;
 
     use super::console;
 
-    let analysis =
-        openload_analysis::analyze(run_dir).map_err(|error| Failure::could_not_run(&error))?;
+    let analysis = judged(run_dir)?;
     let (summary, manifest) = (&analysis.summary, &analysis.manifest);
-    output::write_all(run_dir, summary, &analysis.seconds, &analysis.heat, manifest)
-        .map_err(|error| Failure::could_not_run(&error))?;
+    if let Some(path) = markdown {
+        output::append(path, &output::markdown(summary))
+            .map_err(|error| Failure::could_not_run(&error))?;
+    }
     if json {
         let text = output::summary_json(summary);
         console::print(text.map_err(|error| Failure::could_not_run(&error))?);
@@ -47,24 +53,28 @@ pub fn one(run_dir: &Path, quiet: bool, json: bool) -> Result<ExitCode, Failure>
 
 /// Judges one run and writes its results; prints nothing.
 #[cfg(feature = "analysis")]
-pub fn silently(run_dir: &Path) -> Result<ExitCode, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::could_not_run(error);
-    let analysis = openload_analysis::analyze(run_dir).map_err(|error| failed(&error))?;
-    let (summary, manifest) = (&analysis.summary, &analysis.manifest);
+pub fn judged(run_dir: &Path) -> Result<openload_analysis::Analysis, Failure> {
+    let analysis =
+        openload_analysis::analyze(run_dir).map_err(|error| Failure::could_not_run(&error))?;
     openload_analysis::output::write_all(
         run_dir,
-        summary,
+        &analysis.summary,
         &analysis.seconds,
         &analysis.heat,
-        manifest,
+        &analysis.manifest,
     )
-    .map_err(|error| failed(&error))?;
-    Ok(summary.verdict.exit_code())
+    .map_err(|error| Failure::could_not_run(&error))?;
+    Ok(analysis)
 }
 
 /// Says that this build cannot judge.
 #[cfg(not(feature = "analysis"))]
-pub fn one(run_dir: &Path, _quiet: bool, _json: bool) -> Result<ExitCode, Failure> {
+pub fn one(
+    run_dir: &Path,
+    _quiet: bool,
+    _json: bool,
+    _markdown: Option<&Path>,
+) -> Result<ExitCode, Failure> {
     Err(Failure {
         exit: ExitCode::CouldNotRun,
         message: format!(

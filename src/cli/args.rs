@@ -18,6 +18,7 @@ Examples:
   gen --profile my.toml --target http://127.0.0.1:8080      a profile of your own, at a real server
   gen --profile soak --time-scale 0.03                      four hours in seven minutes
   gen plan --profile spike                                  what would be sent, and when
+  gen suite                                                 the built-in profiles, one table of verdicts
   gen doctor                                                what this host can measure and send
 
 Exit codes: 0 objectives met · 1 could not run · 2 wrong usage or profile · 3 objectives missed ·
@@ -71,6 +72,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Send one timeline to two targets at once, and compare them.
     Ab(AbArgs),
+    /// Run several profiles one after another, for one table of verdicts.
+    Suite(SuiteArgs),
     /// Serve as a target with known timing.
     Target(TargetArgs),
     /// Measure this host: clock, timers, limits, highest rate on time.
@@ -102,6 +105,8 @@ pub enum SchemaKind {
     Comparison,
     /// JSON Schema of a baseline file.
     Baseline,
+    /// JSON Schema of suite.json.
+    Suite,
 }
 
 /// Where a plan comes from.
@@ -350,6 +355,75 @@ pub struct RunArgs {
     /// Print summary.json to stdout and nothing else.
     #[arg(long)]
     pub json: bool,
+    /// Add the verdict and the objectives to this Markdown file, for the page of a build server.
+    #[arg(long, value_name = "FILE")]
+    pub summary_markdown: Option<PathBuf>,
+    /// Do not ask before sending much load to another machine.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Options of `gen suite`.
+#[derive(Debug, clap::Args)]
+pub struct SuiteArgs {
+    /// Built-in profiles or TOML files, in order [default: baseline, stress, spike, mixed].
+    #[arg(value_name = "NAME|FILE")]
+    pub profiles: Vec<String>,
+    /// Run the built-in soak too, which lasts for four hours.
+    #[arg(long)]
+    pub include_soak: bool,
+    /// Where to send the requests, instead of the profiles' targets.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// Seed of everything random, instead of the profiles'.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Multiply every rate.
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub rate_scale: f64,
+    /// Multiply every duration of the load; a profile is shortened only as far as its objectives
+    /// can still be decided.
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub time_scale: f64,
+    /// Set any key of every profile, for example --set connection.drain_timeout=2s.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Only scenarios with such a tag, and only profiles that have one.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub tag: Vec<String>,
+    /// Folder of the suite [default: results/suite-<time>].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Pause between two runs.
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub cool_down: String,
+    /// Worker threads of each run [default: as few as the rate needs].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub workers: Option<u32>,
+    /// How to wait for an intended start.
+    #[arg(long, value_enum, default_value_t = PacingArg::Precise)]
+    pub pacing: PacingArg,
+    /// List what would be run; send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Run nothing; make the pages of this finished suite again, from its runs' summaries.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["profiles", "out", "dry_run"])]
+    pub from: Option<PathBuf>,
+    /// Write the measured values and the limits of later runs into this Markdown page.
+    #[arg(long, value_name = "FILE")]
+    pub baselines: Option<PathBuf>,
+    /// Add the table and the objectives to this Markdown file, for the page of a build server.
+    #[arg(long, value_name = "FILE")]
+    pub summary_markdown: Option<PathBuf>,
+    /// How to show progress.
+    #[arg(long, value_enum, default_value_t = Live::Auto)]
+    pub live: Live,
+    /// Print what the suite comes to and nothing else.
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Print suite.json to stdout and nothing else.
+    #[arg(long)]
+    pub json: bool,
     /// Do not ask before sending much load to another machine.
     #[arg(long)]
     pub yes: bool,
@@ -378,6 +452,9 @@ pub struct AnalyzeArgs {
     /// Print summary.json to stdout and nothing else.
     #[arg(long)]
     pub json: bool,
+    /// Add the verdicts and the objectives to this Markdown file, for the page of a build server.
+    #[arg(long, value_name = "FILE")]
+    pub summary_markdown: Option<PathBuf>,
 }
 
 /// Options of `gen compare`.

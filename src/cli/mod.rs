@@ -12,6 +12,8 @@ mod progress;
 mod replay;
 mod run;
 mod schema;
+#[cfg_attr(not(feature = "analysis"), path = "no_suite.rs")]
+mod suite;
 mod target;
 mod trace;
 
@@ -34,6 +36,7 @@ pub fn main() -> ExitCode {
         Some(Command::Analyze(analyze)) => analyze::command(&analyze),
         Some(Command::Compare(compare)) => compare::command(&compare),
         Some(Command::Ab(ab)) => ab::command(&ab),
+        Some(Command::Suite(suite)) => suite::command(&suite),
         Some(Command::Target(target)) => target::command(&target),
         Some(Command::Doctor(doctor)) => doctor::command(&doctor),
         Some(Command::Schema { what }) => schema::command(what),

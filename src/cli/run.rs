@@ -39,6 +39,12 @@ pub fn run(plan: Plan, shard: ShardId, args: &RunArgs) -> Result<ExitCode, Failu
         tell_traces(&plan);
     }
     confirm(&plan, args.yes)?;
+    let outcome = record(plan, shard, args)?;
+    judge(&outcome, shard.count > 1, args)
+}
+
+/// Runs a plan to its end and records it; judges nothing.
+pub fn record(plan: Plan, shard: ShardId, args: &RunArgs) -> Result<RunOutcome, Failure> {
     let settings = settings(args, &plan, shard);
     let is_loud = !args.quiet && !args.json;
     if is_loud {
@@ -53,7 +59,7 @@ pub fn run(plan: Plan, shard: ShardId, args: &RunArgs) -> Result<ExitCode, Failu
     if is_loud {
         tell_failures(&outcome.failures);
     }
-    judge(&outcome, shard.count > 1, args)
+    Ok(outcome)
 }
 
 fn settings(args: &RunArgs, plan: &Plan, shard: ShardId) -> RunSettings {
@@ -77,7 +83,8 @@ fn tell_traces(plan: &Plan) {
     }
 }
 
-pub(super) fn default_out(name: &str) -> PathBuf {
+/// A new folder below `results/`, named after what runs and the time.
+pub fn default_out(name: &str) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     // A profile's name may hold anything; a folder's name should not.
     let safe = |letter: char| if letter.is_alphanumeric() { letter } else { '-' };
@@ -197,7 +204,8 @@ fn judge(outcome: &RunOutcome, is_shard: bool, args: &RunArgs) -> Result<ExitCod
         }
         ExitCode::Passed
     } else {
-        analyze::one(&outcome.run_dir, args.quiet, args.json)?
+        let markdown = args.summary_markdown.as_deref();
+        analyze::one(&outcome.run_dir, args.quiet, args.json, markdown)?
     };
     Ok(if is_interrupted { ExitCode::Interrupted } else { exit })
 }

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use openload_contract::{Baseline, Comparison, ExitCode, Summary, columns, monitor};
+use openload_contract::{Baseline, Comparison, ExitCode, Suite, Summary, columns, monitor};
 use serde::Serialize;
 
 use super::args::{Args, SchemaKind};
@@ -17,6 +17,7 @@ pub fn command(kind: SchemaKind) -> Result<ExitCode, Failure> {
         SchemaKind::Summary => console::print(pretty(&schemars::schema_for!(Summary))),
         SchemaKind::Comparison => console::print(pretty(&schemars::schema_for!(Comparison))),
         SchemaKind::Baseline => console::print(pretty(&schemars::schema_for!(Baseline))),
+        SchemaKind::Suite => console::print(pretty(&schemars::schema_for!(Suite))),
     }
     Ok(ExitCode::Passed)
 }

@@ -2,7 +2,8 @@
 //!
 //! Nothing here stops a run. A warning says that an objective cannot be decided well by the
 //! timeline as it is planned, or that a setting does nothing, while there is still time to
-//! change it.
+//! change it. What is too short says how many times longer it would have to be, so that a
+//! suite can shorten a profile as far as its objectives allow, and no further.
 
 use openload_contract::{Bound, Metric, Objective, PhaseRecord, RateLaw, Role};
 
@@ -23,22 +24,36 @@ const CAPACITY_RATES: usize = 3;
 /// Windows the drift analysis needs.
 const DRIFT_WINDOWS: f64 = 30.0;
 
-/// Lists what is allowed but probably not meant.
-pub(super) fn warnings(plan: &Plan) -> Vec<String> {
+/// Lists what is allowed but probably not meant, and tells how many times longer the timeline
+/// would have to be for every objective to be decided; 1 when it is long enough.
+pub(super) fn warnings(plan: &Plan) -> (Vec<String>, f64) {
     let mut found: Vec<String> = never_sent(plan);
+    let mut stretch: f64 = 1.0;
     for objective in &plan.objectives {
-        let about = match objective.metric {
-            Metric::RecoveryTime => recovery(plan, objective),
-            Metric::Drift | Metric::MemoryGrowth => drift(plan, objective),
-            Metric::Capacity => capacity(plan),
+        let short = match objective.metric {
+            Metric::RecoveryTime => recovery(plan, objective, &mut found),
+            Metric::Drift | Metric::MemoryGrowth => drift(plan, objective, &mut found),
+            Metric::Capacity => {
+                found.extend(capacity(plan));
+                Vec::new()
+            }
             _ => few_arrivals(plan, objective).into_iter().collect(),
         };
-        found.extend(about);
+        stretch = short.iter().map(|one| one.stretch).fold(stretch, f64::max);
+        found.extend(short.into_iter().map(|one| one.text));
     }
     found.extend(about_connections(plan));
     found.sort();
     found.dedup();
-    found
+    (found, stretch)
+}
+
+/// Something that is too short for an objective to be decided.
+struct Short {
+    /// What a person is told.
+    text: String,
+    /// How many times longer it would have to be.
+    stretch: f64,
 }
 
 /// A scenario that no stream names sends nothing.
@@ -81,7 +96,7 @@ fn share(plan: &Plan, stream: &StreamPlan, objective: &Objective) -> f64 {
 }
 
 /// A quantile needs arrivals beyond it, in every window if it must hold in every window.
-fn few_arrivals(plan: &Plan, objective: &Objective) -> Option<String> {
+fn few_arrivals(plan: &Plan, objective: &Objective) -> Option<Short> {
     let quantile = objective.quantile?;
     let (arrivals, seconds) = selected(plan, objective).fold((0.0, 0.0), |sum, (stream, phase)| {
         let arrivals = expected_arrivals(phase) * share(plan, stream, objective);
@@ -94,10 +109,13 @@ fn few_arrivals(plan: &Plan, objective: &Objective) -> Option<String> {
     let needed = (BEYOND_QUANTILE / (1.0 - quantile) - 1e-6).ceil();
     (arrivals < needed).then(|| {
         let metric = objective.metric.name();
-        format!(
+        let text = format!(
             "{metric} at quantile {quantile}: about {arrivals:.0} arrivals{per}, \
              needs {needed} to be more than a guess"
-        )
+        );
+        // A longer run has more windows, not more arrivals in each.
+        let stretch = if per.is_empty() { needed / arrivals } else { 1.0 };
+        Short { text, stretch }
     })
 }
 
@@ -131,23 +149,23 @@ fn capacity(plan: &Plan) -> Vec<String> {
 /// the phase would have to last for the objective's whole limit plus the hold; but limits
 /// are generous, and a phase that sees half of them decides all but odd cases. So the
 /// warning begins below half.
-fn recovery(plan: &Plan, objective: &Objective) -> Vec<String> {
-    let mut found = Vec::new();
+fn recovery(plan: &Plan, objective: &Objective, found: &mut Vec<String>) -> Vec<Short> {
+    let mut short = Vec::new();
     let mut spikes = 0;
     for stream in &plan.streams {
         for (index, phase) in stream.phases.iter().enumerate() {
             if phase.role == Role::Spike {
                 spikes += 1;
                 let after_s = calm_after_s(&stream.phases[index + 1..]);
-                found.extend(recovery_phase(plan, objective, phase, after_s));
+                short.extend(recovery_phase(plan, objective, phase, after_s));
             }
         }
-        found.extend(short_baseline(plan, stream));
+        short.extend(short_baseline(plan, stream));
     }
     if spikes == 0 {
         found.push("recovery_time: no phase has the role `spike` to recover from".to_owned());
     }
-    found
+    short
 }
 
 /// Time until the next spike or the end.
@@ -160,45 +178,46 @@ fn recovery_phase(
     objective: &Objective,
     spike: &PhaseRecord,
     after_s: f64,
-) -> Option<String> {
+) -> Option<Short> {
     let Bound::Max(limit_ms) = objective.bound else { return None };
     let (limit_s, hold_s) = (limit_ms / 1e3, plan.analysis.recovery_hold_s);
     let seen_s = (after_s - hold_s).max(0.0);
-    (seen_s < limit_s / 2.0).then(|| {
-        format!(
+    (seen_s < limit_s / 2.0).then(|| Short {
+        text: format!(
             "recovery_time: too short to decide: {after_s} s after the spike `{}` show a recovery \
              within {seen_s} s, the objective allows {limit_s} s; make it {} s or more",
             spike.name,
             limit_s + hold_s
-        )
+        ),
+        stretch: (limit_s / 2.0 + hold_s) / after_s,
     })
 }
 
-fn short_baseline(plan: &Plan, stream: &StreamPlan) -> Option<String> {
+fn short_baseline(plan: &Plan, stream: &StreamPlan) -> Option<Short> {
     let spike = stream.phases.iter().position(|phase| phase.role == Role::Spike)?;
     let before = stream.phases.iter().take(spike).filter(|phase| phase.role.is_measured());
     let before_s: f64 = before.map(length_s).sum();
     let needed_s = BASELINE_WINDOWS * plan.analysis.recovery_window_s;
-    (before_s < needed_s).then(|| {
-        format!(
+    (before_s < needed_s).then(|| Short {
+        text: format!(
             "recovery_time: {before_s} s before the first spike of `{}` are too short a baseline, \
              needs {needed_s} s",
             stream.name
-        )
+        ),
+        stretch: needed_s / before_s,
     })
 }
 
-fn drift(plan: &Plan, objective: &Objective) -> Vec<String> {
-    let mut found: Vec<String> = short_soak(plan, objective).into_iter().collect();
+fn drift(plan: &Plan, objective: &Objective, found: &mut Vec<String>) -> Vec<Short> {
     let unwatched = plan.target_pid.is_none() && plan.target != TargetAddress::Embedded;
     if objective.metric == Metric::MemoryGrowth && unwatched {
         found.push("memory_growth: name the process to watch with `target.pid`".to_owned());
     }
-    found
+    short_soak(plan, objective).into_iter().collect()
 }
 
 /// The drift analysis needs windows, and each window needs samples.
-fn short_soak(plan: &Plan, objective: &Objective) -> Option<String> {
+fn short_soak(plan: &Plan, objective: &Objective) -> Option<Short> {
     let longest = selected(plan, objective)
         .max_by_key(|(_, phase)| (phase.role == Role::Soak, phase.end_ns - phase.start_ns));
     let (_, phase) = longest?;
@@ -207,12 +226,13 @@ fn short_soak(plan: &Plan, objective: &Objective) -> Option<String> {
     let window_s =
         plan.analysis.drift_window_s.max(plan.analysis.drift_window_samples as f64 / per_second);
     let needed_s = DRIFT_WINDOWS * window_s;
-    (seconds < needed_s).then(|| {
-        format!(
+    (seconds < needed_s).then(|| Short {
+        text: format!(
             "{}: the phase `{}` lasts {seconds} s, \
              needs {needed_s:.0} s for {DRIFT_WINDOWS} windows",
             objective.metric.name(),
             phase.name
-        )
+        ),
+        stretch: needed_s / seconds,
     })
 }

@@ -80,6 +80,7 @@ pub(crate) fn plan(seed: u64, phases: Vec<PhaseRecord>) -> Plan {
         profile: serde_json::Value::Null,
         profile_sha256: String::new(),
         warnings: Vec::new(),
+        stretch: 1.0,
     }
 }
 

@@ -22,6 +22,25 @@ pub fn xml(text: &str) -> String {
     escaped
 }
 
+/// Makes text safe inside a cell of a Markdown table: no markup, no HTML, no line break.
+pub fn markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '#' | '~' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            _ if character.is_control() => escaped.push(' '),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
 /// Quotes a CSV field where RFC 4180 asks for it.
 pub fn csv(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
@@ -58,13 +77,14 @@ pub fn shell(argument: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{csv, json_in_html, shell, terminal, xml};
+    use super::{csv, json_in_html, markdown, shell, terminal, xml};
 
     #[test]
     fn no_format_takes_a_name_for_its_syntax() {
         assert_eq!(xml("a<b & \"c\"\u{1}"), "a&lt;b &amp; &quot;c&quot;\u{FFFD}");
         assert_eq!(csv("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(csv("plain"), "plain");
+        assert_eq!(markdown("a|b\n<i>_c_"), "a\\|b &lt;i&gt;\\_c\\_");
         assert_eq!(json_in_html("</script>"), "\\u003c/script>");
         assert_eq!(terminal("a\u{1b}[31mb\u{202E}"), "a\u{FFFD}[31mb\u{FFFD}");
         assert_eq!(shell("results/a b's"), "'results/a b'\\''s'");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use openload_contract::manifest::{HostRecord, TimelineRecord};
 use openload_contract::objective::Unit;
+use openload_contract::suite::{Ending, LeftOut, SuiteRun};
 use openload_contract::summary::{
     BlamePart, Check, CheckLevel, ClosedLoop, Confidence, Drift, DriftShape, Errors, Fit,
     GroupSummary, Interval, LagQuantiles, ObjectiveResult, QuantileNote, Quantiles, Rates,
@@ -12,10 +13,11 @@ use openload_contract::summary::{
 };
 use openload_contract::{
     AnalysisSettings, ArrivalKind, Bound, Manifest, Metric, Objective, PhaseRecord, RateLaw, Role,
-    RunStatus, SCHEMA_VERSION, ScenarioRecord, ShardId, StreamRecord, Summary, Verdict,
+    RunStatus, SCHEMA_VERSION, ScenarioRecord, ShardId, StreamRecord, Suite, Summary, Verdict,
 };
 
 use crate::heat::{HeatColumn, HeatMap};
+use crate::suite::SuiteFolder;
 
 /// A name that tries to leave every format it is put in.
 pub const HOSTILE_NAME: &str = "</script><img src=x onerror=alert(1)>,\"'\u{1b}[31m";
@@ -58,6 +60,41 @@ fn heat(seconds: &[SecondRow]) -> HeatMap {
         HeatColumn { cells, failed: row.failed }
     };
     HeatMap { step_s: 1, lowest_ms: 0.1, factor, columns: seconds.iter().map(column).collect() }
+}
+
+/// A suite with a run of every ending, and the folder it stands in.
+pub fn suite() -> (tempfile::TempDir, SuiteFolder) {
+    let names = ["spike", "surge", "late", "refused", "never"];
+    let host = HostRecord {
+        name: "bench".to_owned(),
+        os: "Linux 6.12".to_owned(),
+        arch: "x86_64".to_owned(),
+        cores: 2,
+    };
+    let run = |name: &&str| SuiteRun {
+        name: (*name).to_owned(),
+        dir: (*name).to_owned(),
+        time_scale: 1.0,
+        capacity_per_s: Some(1_176.0),
+        notes: vec![],
+        ending: Ending::Waiting,
+        result: None,
+    };
+    let mut suite = Suite {
+        time_scale: 0.03,
+        cool_down_s: 5.0,
+        runs: names.iter().map(run).collect(),
+        ..Suite::new("0.1.0", 1_795_395_848_000_000_000, host)
+    };
+    suite.runs[0].notes = vec!["shortened to 0.875 of its length, not to 0.03".to_owned()];
+    suite.left_out.push(LeftOut { name: "soak".to_owned(), why: "lasts for hours".to_owned() });
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = SuiteFolder::create(dir.path(), suite).unwrap();
+    folder.judged(0, pass().summary);
+    folder.judged(1, fail().summary);
+    folder.judged(2, invalid().summary);
+    folder.failed(3, "the target does not answer: connection refused".to_owned());
+    (dir, folder)
 }
 
 /// A spike that the target takes well.

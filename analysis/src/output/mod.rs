@@ -3,13 +3,14 @@
 //! The statistics end in a [`Summary`](openload_contract::Summary) and one
 //! [`SecondRow`](openload_contract::summary::SecondRow) a second; from there on nothing is
 //! computed, only shown. A person at a terminal reads [`terminal`], a person with more time
-//! opens `report.html`, a build server reads `junit.xml`, a script reads `summary.json`, a
-//! spreadsheet or a notebook the two CSV files. All of them say the same numbers, because
+//! opens `report.html`, a build server reads `junit.xml` and shows [`markdown`], a script reads
+//! `summary.json`, a spreadsheet or a notebook the two CSV files. A suite has the same of its own. All of them say the same numbers, because
 //! none of them makes its own.
 //!
 //! Nothing here knows samples, polars, clocks or the environment: the same input gives the
 //! same bytes.
 
+mod baselines;
 pub mod compare;
 mod csv;
 mod escape;
@@ -17,13 +18,20 @@ mod escape;
 mod fixture;
 mod group;
 mod junit;
+mod markdown;
 mod number;
 mod quantile;
 mod report;
 mod second;
+mod suite;
 mod text;
 mod words;
 mod write;
 
+pub use markdown::run as markdown;
+pub use markdown::suite as suite_markdown;
+pub use suite::terminal as suite_terminal;
 pub use text::{Style, terminal};
-pub use write::{OutputError, summary_json, write_all};
+pub use write::{
+    OutputError, append, suite_json, summary_json, write_all, write_baselines, write_suite,
+};

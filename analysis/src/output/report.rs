@@ -16,6 +16,10 @@ mod run;
 mod section;
 mod table;
 
+pub(super) use run::{Fact, fact, started};
+pub(super) use section::objectives as objectives_table;
+pub(super) use table::Table;
+
 use minijinja::{Environment, Value, context};
 use openload_contract::summary::SecondRow;
 use openload_contract::{Manifest, Summary};
@@ -31,6 +35,10 @@ const STEPS: usize = 1_800;
 /// Name of the template; its ending turns escaping on.
 const TEMPLATE: &str = "report.html";
 
+/// Name and text of the template of tables, which every page imports.
+pub(super) const TABLES_NAME: &str = "tables.html";
+pub(super) const TABLES: &str = include_str!("../../assets/tables.html");
+
 /// Renders `report.html`.
 pub fn render(
     summary: &Summary,
@@ -43,6 +51,7 @@ pub fn render(
     let curve = curve::curve(&summary.all);
     let data = chart::run_data(&steps, &charts, &curve, heat, summary, manifest);
     let mut environment = Environment::new();
+    environment.add_template(TABLES_NAME, TABLES)?;
     environment.add_template(TEMPLATE, include_str!("../../assets/report.html"))?;
     environment.get_template(TEMPLATE)?.render(context! {
         page => template_value(json!(section::page(summary, manifest))),
@@ -61,12 +70,12 @@ pub fn render(
 }
 
 /// Marks text that the template must not escape.
-fn trusted(text: &str) -> Value {
+pub(super) fn trusted(text: &str) -> Value {
     Value::from_safe_string(text.to_owned())
 }
 
 /// Turns plain data into what the template engine reads.
-fn template_value(data: serde_json::Value) -> Value {
+pub(super) fn template_value(data: serde_json::Value) -> Value {
     match data {
         serde_json::Value::Null => Value::from(()),
         serde_json::Value::Bool(flag) => flag.into(),

@@ -24,9 +24,9 @@ use super::words::{
 use super::{escape, number, quantile, write};
 
 /// Most characters in a line.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 /// Characters of the label at the beginning of a line.
-const LABEL: usize = 12;
+pub(super) const LABEL: usize = 12;
 /// Characters of a column of the table of quantiles.
 const COLUMN: usize = 12;
 /// Most characters of an objective's text before its measured value.
@@ -67,8 +67,8 @@ pub fn terminal(summary: &Summary, manifest: &Manifest, run_dir: &Path, style: S
 
 /// The text as it grows.
 pub(super) struct Page {
-    text: String,
-    style: Style,
+    pub text: String,
+    pub style: Style,
 }
 
 /// What a stretch of text says by its colour.
@@ -150,11 +150,7 @@ impl Page {
 }
 
 fn verdict(page: &mut Page, summary: &Summary) {
-    let (word, tint) = match summary.verdict {
-        Verdict::Pass => ("PASS", Tint::Good),
-        Verdict::Fail => ("FAIL", Tint::Bad),
-        Verdict::Invalid => ("INVALID", Tint::Doubt),
-    };
+    let (word, tint) = verdict_word(summary.verdict);
     let name = clip(&escape::terminal(&summary.run.name), 24);
     let mut facts = vec![format!("{word}  {name}"), score(summary)];
     if summary.verdict != Verdict::Invalid {
@@ -162,6 +158,15 @@ fn verdict(page: &mut Page, summary: &Summary) {
     }
     facts.push(format!("{} {}", status(summary.run.status), summary.run.id));
     page.tinted(&facts.join("   "), word, tint);
+}
+
+/// Names a verdict as it is shown.
+pub(super) fn verdict_word(verdict: Verdict) -> (&'static str, Tint) {
+    match verdict {
+        Verdict::Pass => ("PASS", Tint::Good),
+        Verdict::Fail => ("FAIL", Tint::Bad),
+        Verdict::Invalid => ("INVALID", Tint::Doubt),
+    }
 }
 
 /// Names the run by how far it got.
@@ -174,15 +179,10 @@ fn status(status: RunStatus) -> &'static str {
 }
 
 fn objectives(page: &mut Page, summary: &Summary) {
-    let decided = summary.verdict != Verdict::Invalid;
     let (met, missed): (Vec<_>, Vec<_>) = summary.objectives.iter().partition(|it| it.met);
     let shown = missed.into_iter().chain(met).take(OBJECTIVES);
     for result in shown {
-        let (mark, tint) = match (decided, result.met) {
-            (false, _) => ("?", Tint::Doubt),
-            (true, true) => ("+", Tint::Good),
-            (true, false) => ("x", Tint::Bad),
-        };
+        let (mark, tint) = mark(summary.verdict, result);
         page.tinted(&format!("  {mark} {}", objective(result)), mark, tint);
     }
     if summary.objectives.len() > OBJECTIVES {
@@ -190,8 +190,17 @@ fn objectives(page: &mut Page, summary: &Summary) {
     }
 }
 
+/// Marks an objective: met, missed, or not decided because the measurement is invalid.
+pub(super) fn mark(verdict: Verdict, result: &ObjectiveResult) -> (&'static str, Tint) {
+    match (verdict, result.met) {
+        (Verdict::Invalid, _) => ("?", Tint::Doubt),
+        (_, true) => ("+", Tint::Good),
+        (_, false) => ("x", Tint::Bad),
+    }
+}
+
 /// Renders an objective: its text, the measured value, the interval and any doubt.
-fn objective(result: &ObjectiveResult) -> String {
+pub(super) fn objective(result: &ObjectiveResult) -> String {
     let text = clip(&escape::terminal(&result.text), OBJECTIVE);
     let mut line = format!("{text:<OBJECTIVE$}  {}", result.measured_text);
     let interval = quantile::interval_of(result.ci95, in_unit(result.unit));

@@ -3,8 +3,9 @@
 //! What is said twice must be said alike, so it is said here.
 
 use openload_contract::objective::Unit;
+use openload_contract::suite::SuiteRun;
 use openload_contract::summary::{CheckLevel, ClosedLoop, GroupSummary, Recovery};
-use openload_contract::{Summary, Verdict};
+use openload_contract::{ExitCode, Suite, Summary, Verdict};
 
 use super::{escape, number, quantile};
 
@@ -15,6 +16,24 @@ pub fn score(summary: &Summary) -> String {
         (Verdict::Invalid, _) => "neither pass nor fail".to_owned(),
         (_, 0) => "no objectives".to_owned(),
         (_, all) => format!("{met} of {all} objectives met"),
+    }
+}
+
+/// Tells how many runs of a suite passed.
+pub fn suite_score(suite: &Suite) -> String {
+    let has_passed = |run: &&SuiteRun| run.exit_code() == ExitCode::Passed;
+    let passed = suite.runs.iter().filter(has_passed).count();
+    format!("{passed} of {} runs passed", suite.runs.len())
+}
+
+/// Names what a suite comes to.
+pub fn suite_word(suite: &Suite) -> &'static str {
+    match suite.worst() {
+        ExitCode::Passed => "PASS",
+        ExitCode::ObjectivesMissed | ExitCode::Regression => "FAIL",
+        ExitCode::Invalid => "INVALID",
+        ExitCode::CouldNotRun | ExitCode::Usage => "ERROR",
+        ExitCode::Interrupted => "UNFINISHED",
     }
 }
 

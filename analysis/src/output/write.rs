@@ -1,14 +1,16 @@
 //! Puts the results of the analysis into a run directory.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use openload_contract::suite::FILE_NAME;
 use openload_contract::summary::SecondRow;
-use openload_contract::{Manifest, Summary};
+use openload_contract::{Manifest, Suite, Summary};
 
-use super::{csv, junit, report};
+use super::{baselines, csv, junit, markdown, report, suite};
 use crate::heat::HeatMap;
+use crate::suite::SuiteFolder;
 
 /// Names of the result files, in the order in which they are written.
 pub const NAMES: [&str; 5] =
@@ -52,6 +54,49 @@ pub fn write_all(
         junit::render(summary),
     ];
     NAMES.iter().zip(texts).map(|(name, text)| write(run_dir, name, &text)).collect()
+}
+
+/// Names of the pages of a suite, beside its `suite.json`.
+pub const SUITE_NAMES: [&str; 3] = ["index.html", "summary.md", "junit.xml"];
+
+/// Writes `suite.json` and the pages of a suite into its folder.
+///
+/// # Errors
+/// When a file cannot be rendered or written.
+pub fn write_suite(folder: &SuiteFolder) -> Result<(), OutputError> {
+    let pages = [suite::page(folder)?, markdown::suite(folder.suite()), junit::suite(folder)];
+    for (name, text) in SUITE_NAMES.iter().zip(pages) {
+        write(folder.dir(), name, &text)?;
+    }
+    write(folder.dir(), FILE_NAME, &suite_json(folder.suite())?)?;
+    Ok(())
+}
+
+/// Writes the page of baselines of a suite.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_baselines(path: &Path, folder: &SuiteFolder) -> Result<(), OutputError> {
+    fs::write(path, baselines::page(folder))
+        .map_err(|source| OutputError::Write { path: path.to_owned(), source })
+}
+
+/// Renders `suite.json`.
+///
+/// # Errors
+/// When the suite is not representable as JSON.
+pub fn suite_json(suite: &Suite) -> Result<String, OutputError> {
+    Ok(serde_json::to_string_pretty(suite)? + "\n")
+}
+
+/// Adds a text to the end of a file, which is made when it is not there.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn append(path: &Path, text: &str) -> Result<(), OutputError> {
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|source| OutputError::Write { path: path.to_owned(), source })
 }
 
 /// Renders `summary.json`.

@@ -33,7 +33,7 @@ pub(in crate::profile) fn resolve(
     let mut checker = Checker::new(source);
     match checker.plan(raw, seed) {
         Some(mut plan) if checker.faults() == 0 => {
-            plan.warnings = warnings(&plan);
+            (plan.warnings, plan.stretch) = warnings(&plan);
             Ok(plan)
         }
         _ => Err(checker.into_error()),
@@ -68,6 +68,7 @@ impl Checker<'_> {
             profile,
             profile_sha256,
             warnings: Vec::new(),
+            stretch: 1.0,
         })
     }
 

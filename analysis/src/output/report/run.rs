@@ -14,6 +14,11 @@ pub struct Fact {
     value: String,
 }
 
+/// Makes a line of a list of facts.
+pub fn fact(label: &'static str, value: String) -> Fact {
+    Fact { label, value }
+}
+
 /// Renders when the run started.
 pub fn started(start_unix_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(start_unix_ns))
@@ -36,7 +41,6 @@ pub fn length(summary: &Summary) -> String {
 /// Lists what was run, where and by what.
 pub fn facts(summary: &Summary, manifest: &Manifest) -> Vec<Fact> {
     let run = &summary.run;
-    let fact = |label, value| Fact { label, value };
     let mut facts = vec![
         fact("Target", run.target.clone()),
         fact("Arrival process", run.arrival.join(", ")),

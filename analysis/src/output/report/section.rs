@@ -127,7 +127,8 @@ pub fn page(summary: &Summary, manifest: &Manifest) -> Page {
     }
 }
 
-fn objectives(summary: &Summary) -> Table {
+/// Tables the objectives.
+pub fn objectives(summary: &Summary) -> Table {
     let headings = ["Objective", "Result", "#Limit", "#Measured", "#95 % interval", "Remark"];
     let mut table = Table::new("Objectives", &headings);
     for result in &summary.objectives {
