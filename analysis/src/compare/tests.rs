@@ -38,7 +38,7 @@ fn shares(
     [0, 1].map(|way| found.iter().filter(|found| found[way]).count() as f64 / count)
 }
 
-/// Services 3 % longer at ρ = .8: found 70 % paired, 49 % unpaired in 400 replications; three
+/// Services 3 % longer at ρ = .8: found 70 % paired, 49 % unpaired in the full study; three
 /// standard errors of 60 are .18 and .19.
 #[test]
 fn a_slowdown_of_three_percent_is_found_more_often_in_pairs() {
@@ -52,7 +52,7 @@ fn a_slowdown_of_three_percent_is_found_more_often_in_pairs() {
 fn equal_runs_are_seldom_called_different_and_hardly_ever_a_regression() {
     let of = |metric, limit| move |seed| effects(seed, 0.8, 1.0, metric, limit);
     let different = shares(1_000..1_040, of(ComparedMetric::P50, 0.0), differs);
-    // 4 % in the full study; 40 pairs with six alarms would be one in three hundred.
+    // 6.5 % paired, 1 % unpaired in 200 pairs of the full study.
     assert!(different.iter().all(|&share| share <= 6.0 / 40.0), "{different:?}");
     let regressed = shares(1_000..1_040, of(ComparedMetric::P50, 1.05_f64.ln()), |effect| {
         effect.p_worse <= LEVEL
