@@ -32,11 +32,15 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { p50: 0.05, p99: 0.10, error_share: 0.001, goodput_share: 0.01 }
+        Self::DEFAULT
     }
 }
 
 impl Thresholds {
+    /// Those of a comparison that chooses none.
+    pub const DEFAULT: Self =
+        Self { p50: 0.05, p99: 0.10, error_share: 0.001, goodput_share: 0.01 };
+
     /// The threshold of a metric.
     pub fn of(&self, metric: ComparedMetric) -> f64 {
         match metric {

@@ -141,9 +141,9 @@ fn of_share(
     let freedom = precision.map_or(rows.len().max(2) - 1, |precision| precision.freedom);
     let (low, high) = wilson(share, effective, freedom as f64);
     Reading {
-        value: Some(share),
-        low: Some(low),
-        high: Some(high),
+        value: Some(brief(share)),
+        low: Some(brief(low)),
+        high: Some(brief(high)),
         n_eff: short(effective),
         freedom: freedom as u64,
         ..blank
@@ -153,6 +153,11 @@ fn of_share(
 /// Rounds a number of samples to what is worth a place in a file.
 fn short(effective: f64) -> f64 {
     (effective * 10.0).round() / 10.0
+}
+
+/// Rounds a share to nine places: short in a file, and read back to the last bit.
+fn brief(share: f64) -> f64 {
+    (share * 1e9).round() / 1e9
 }
 
 /// SHA-256 of the profile without its seed and its target's address, in hexadecimal: two runs

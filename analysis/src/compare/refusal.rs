@@ -35,7 +35,8 @@ pub fn objections(base: &[Subject], run: &[Subject], options: Options) -> Object
             found.differences(&first.reading, &other.reading, options);
         }
     }
-    let is_twice = |one: &Subject| base.iter().any(|other| other.reading == one.reading);
+    let is_twice =
+        |one: &Subject| base.iter().any(|other| other.reading.run_id == one.reading.run_id);
     if run.iter().any(is_twice) {
         found.warnings.push("the same run is on both sides".to_owned());
     }

@@ -38,14 +38,14 @@ fn shares(
     [0, 1].map(|way| found.iter().filter(|found| found[way]).count() as f64 / count)
 }
 
-/// Services 3 % longer at ρ = .8: found 70 % paired, 49 % unpaired in the full study; three
-/// standard errors of 60 are .18 and .19.
+/// Services 3 % longer at ρ = .8: a study of 200 pairs found 70 % paired and 49 % unpaired, these
+/// 400 find 60 and 41 %. Three standard errors of the 400 are .07, of the study .10.
 #[test]
 fn a_slowdown_of_three_percent_is_found_more_often_in_pairs() {
-    let found = shares(0..60, |seed| effects(seed, 0.8, 1.03, ComparedMetric::P50, 0.0), differs);
-    assert!((found[0] - 0.70).abs() < 0.18, "paired {}", found[0]);
-    assert!((found[1] - 0.49).abs() < 0.19, "unpaired {}", found[1]);
-    assert!(found[0] > found[1], "{found:?}");
+    let found = shares(0..400, |seed| effects(seed, 0.8, 1.03, ComparedMetric::P50, 0.0), differs);
+    assert!((found[0] - 0.65).abs() < 0.10, "paired {}", found[0]);
+    assert!((found[1] - 0.45).abs() < 0.10, "unpaired {}", found[1]);
+    assert!(found[0] > found[1] + 0.10, "{found:?}");
 }
 
 #[test]

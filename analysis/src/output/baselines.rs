@@ -14,12 +14,17 @@ use openload_contract::{ExitCode, Summary};
 use super::report::started;
 use super::words::{in_unit, suite_score};
 use super::{escape, group, number, quantile};
+use crate::compare::Thresholds;
 use crate::suite::SuiteFolder;
 
 /// Quantiles with a baseline, and the relative rise from which on a later run is worse.
 ///
 /// The rise is that of a comparison: larger at the tail, which varies more from run to run.
-const LIMITS: [(&str, f64); 3] = [("p50", 0.05), ("p95", 0.10), ("p99", 0.10)];
+const LIMITS: [(&str, f64); 3] = [
+    ("p50", Thresholds::DEFAULT.p50),
+    ("p95", Thresholds::DEFAULT.p99),
+    ("p99", Thresholds::DEFAULT.p99),
+];
 
 /// Renders the page.
 pub fn page(folder: &SuiteFolder) -> String {

@@ -10,7 +10,7 @@ use openload_contract::summary::{Confidence, ObjectiveResult};
 use openload_contract::{Suite, Summary, Verdict};
 
 use super::text::verdict_word;
-use super::words::{in_unit, score, suite_score};
+use super::words::{in_unit, met_of, score, suite_score};
 use super::{escape, number, quantile};
 
 /// Renders one run.
@@ -37,9 +37,8 @@ pub fn suite(suite: &Suite) -> String {
         let name = escape::markdown(&run.name);
         match (&run.result, &run.ending) {
             (Some(result), _) => {
-                let met = result.objectives.iter().filter(|one| one.met).count();
                 let (word, _) = verdict_word(result.verdict);
-                let head = format!("| {name} | {word} | {met} of {} ", result.objectives.len());
+                let head = format!("| {name} | {word} | {} ", met_of(result));
                 figures(&mut text, &head, result);
             }
             (None, Ending::Failed { error }) => {

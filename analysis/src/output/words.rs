@@ -3,7 +3,7 @@
 //! What is said twice must be said alike, so it is said here.
 
 use openload_contract::objective::Unit;
-use openload_contract::suite::SuiteRun;
+use openload_contract::suite::{RunResult, SuiteRun};
 use openload_contract::summary::{CheckLevel, ClosedLoop, GroupSummary, Recovery};
 use openload_contract::{ExitCode, Suite, Summary, Verdict};
 
@@ -110,6 +110,15 @@ pub fn recovery_text(recovery: &Recovery) -> String {
         text.push_str(&format!(" ({})", escape::terminal(note)));
     }
     text
+}
+
+/// How many objectives of a suite's run are met; an invalid run decides none.
+pub fn met_of(result: &RunResult) -> String {
+    if result.verdict == Verdict::Invalid {
+        return "undecided".to_owned();
+    }
+    let met = result.objectives.iter().filter(|one| one.met).count();
+    format!("{met} of {}", result.objectives.len())
 }
 
 /// What a closed loop would have reported, in a sentence; empty when nothing was sent.

@@ -14,7 +14,7 @@ use super::super::report::{
     Fact, TABLES, TABLES_NAME, Table, fact, objectives_table, started, template_value, trusted,
 };
 use super::super::text::verdict_word;
-use super::super::words::{suite_score, suite_word};
+use super::super::words::{met_of, suite_score, suite_word};
 use super::super::{number, quantile};
 use crate::suite::SuiteFolder;
 
@@ -137,12 +137,11 @@ fn verdict(run: &SuiteRun) -> (String, &'static str, String) {
 }
 
 fn cells(result: &RunResult) -> Vec<String> {
-    let met = result.objectives.iter().filter(|one| one.met).count();
     let requests = &result.requests;
     let ms = |name| quantile::cell(&result.response_time, name);
     let took = number::duration_s(result.run.duration_s);
     vec![
-        format!("{met} of {}", result.objectives.len()),
+        met_of(result),
         number::count(requests.intended),
         number::percent(number::share(requests.failed, requests.intended)),
         ms("p50"),

@@ -6,7 +6,7 @@ use openload_contract::suite::{Ending, RunResult, SuiteRun};
 use openload_contract::{ExitCode, RunStatus, Suite};
 
 use super::super::text::{LABEL, Page, Style, Tint, WIDTH, clip, mark, objective, verdict_word};
-use super::super::words::{suite_score, suite_word};
+use super::super::words::{met_of, suite_score, suite_word};
 use super::super::{escape, number, quantile, write};
 
 /// Most characters of a run's name.
@@ -76,7 +76,6 @@ fn run_row(page: &mut Page, run: &SuiteRun) {
 }
 
 fn cells(result: &RunResult) -> String {
-    let met = result.objectives.iter().filter(|one| one.met).count();
     let requests = &result.requests;
     let took = number::duration_s(result.run.duration_s);
     let took = match result.run.status {
@@ -94,7 +93,7 @@ fn cells(result: &RunResult) -> String {
         took,
     ];
     let cells: String = cells.iter().map(|cell| format!("{cell:>COLUMN$}")).collect();
-    format!("{:<9}{cells}", format!("{met} of {}", result.objectives.len()))
+    format!("{:<9}{cells}", met_of(result))
 }
 
 /// Lists a run's objectives, and why it is invalid when it is.
