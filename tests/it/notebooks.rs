@@ -70,7 +70,7 @@ fn check_line(executed: &PathBuf) -> serde_json::Value {
 
 const SPIKE: &str = "\
 name = \"spike\"\nseed = 7\n[target]\nurl = \"embedded\"\n\
-[target.embedded]\nservers = 2\nservice = { law = \"exponential\", mean = \"4ms\" }\nerror_rate = \"0.2%\"\n\
+[target.embedded]\nservers = 2\nservice = { law = \"exponential\", mean = \"2ms\" }\nerror_rate = \"0.2%\"\n\
 [[phase]]\nname = \"warm-up\"\nrole = \"warmup\"\nduration = \"1s\"\nrate = 100\n\
 [[phase]]\nname = \"before\"\nrole = \"baseline\"\nduration = \"11s\"\nrate = 100\n\
 [[phase]]\nname = \"surge\"\nrole = \"spike\"\nduration = \"2s\"\nrate = 450\n\
