@@ -182,5 +182,5 @@ fn judge(outcomes: &[RunOutcome], args: &AbArgs) -> Result<ExitCode, Failure> {
 /// Says that this build cannot judge.
 #[cfg(not(feature = "analysis"))]
 fn judge(outcomes: &[RunOutcome], _args: &AbArgs) -> Result<ExitCode, Failure> {
-    analyze::one(&outcomes[0].run_dir, false, false)
+    analyze::one(&outcomes[0].run_dir, false, false, None)
 }

@@ -460,10 +460,6 @@ pub struct AnalyzeArgs {
 /// Options of `gen compare`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = COMPARE_EXAMPLES)]
-#[cfg_attr(
-    not(feature = "analysis"),
-    expect(dead_code, reason = "only a build with the analysis compares")
-)]
 pub struct CompareArgs {
     /// The base, one run or several, and last the run to compare with it: run directories,
     /// baseline files, or names of files in results/baselines.
@@ -544,10 +540,6 @@ pub struct AbArgs {
     pub tag: Vec<String>,
     /// Change that counts, as for gen compare.
     #[arg(long, value_name = "METRIC=SHARE", value_parser = threshold)]
-    #[cfg_attr(
-        not(feature = "analysis"),
-        expect(dead_code, reason = "only a build with the analysis compares")
-    )]
     pub threshold: Vec<(ComparedMetric, f64)>,
     /// How to show progress.
     #[arg(long, value_enum, default_value_t = Live::Auto)]
