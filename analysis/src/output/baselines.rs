@@ -35,7 +35,7 @@ pub fn page(folder: &SuiteFolder) -> String {
     let _ = writeln!(
         text,
         "Made by `gen suite --baselines` from one suite; every number is measured, none is typed.\n\
-         Run it again to renew the page: `gen suite --include-soak --baselines {{file}}`, or make\n\
+         Run it again to renew the page: `gen suite --include-soak --baselines FILE`, or make\n\
          it again from the suite's folder with `--from`.\n"
     );
     let _ = writeln!(text, "| suite | |\n|---|---|");
