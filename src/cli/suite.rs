@@ -35,9 +35,8 @@ pub fn command(args: &SuiteArgs) -> Result<ExitCode, Failure> {
         console::print(describe(&planned));
         return Ok(ExitCode::Passed);
     }
-    let peak = |run: &&PlannedRun| run.plan.peak_rate();
-    let greatest = planned.runs.iter().max_by(|a, b| peak(a).total_cmp(&peak(b)));
-    greatest.map_or(Ok(()), |run| confirm(&run.plan, args.yes))?;
+    // Profiles may have different targets, and some may replay: each is asked about.
+    planned.runs.iter().try_for_each(|run| confirm(&run.plan, args.yes))?;
     let dir = args.out.clone().unwrap_or_else(|| run::default_out("suite"));
     let folder = SuiteFolder::create(&dir, suite(&planned, args, cool_down))
         .map_err(|error| Failure::could_not_run(&error))?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use crate::support::{Bench, Run, gen_command, retry, run_gen, signal, wait_for_file};
+use crate::support::{Bench, Run, gen_command, retry, run_gen, signal, steady, wait_for_file};
 
 /// Runs `gen suite` into a new folder.
 fn suite(bench: &Bench, name: &str, arguments: &[&str]) -> Run {
@@ -144,6 +144,16 @@ fn wrong_suites_are_refused_before_anything_is_sent() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(part), "{said}");
     }
+    // The greater load stays on this machine; the other one does not, and nobody said yes.
+    let foreign = bench.out("foreign.toml");
+    let elsewhere = steady(1_500, "poisson", 1, "").replace("embedded", "http://192.0.2.1:9");
+    std::fs::write(&foreign, elsewhere.replace("\"test\"", "\"foreign\"")).unwrap();
+    let near = bench.out("near.toml");
+    std::fs::write(&near, steady(2_000, "poisson", 1, "")).unwrap();
+    let run = suite(&bench, "foreign", &[near.to_str().unwrap(), foreign.to_str().unwrap()]);
+    run.expect_exit(2);
+    assert!(run.stderr.contains("sent to 192.0.2.1; add --yes"), "{}", run.stderr);
+    assert!(!run.dir.exists());
     let taken = bench.out("taken");
     std::fs::create_dir(&taken).unwrap();
     std::fs::write(taken.join("suite.json"), "{}").unwrap();
