@@ -203,6 +203,11 @@ impl RowCodes {
         (Self { phases }, Names::new(&streams, &names, &scenarios, &requests))
     }
 
+    /// Codes of the phases of each stream, in the order of the plan.
+    pub fn by_stream(&self) -> &[Vec<u16>] {
+        &self.phases
+    }
+
     /// Code of the phase of an arrival.
     pub fn phase(&self, arrival: &Arrival) -> u16 {
         self.phases[usize::from(arrival.stream)][usize::from(arrival.phase)]

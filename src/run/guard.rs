@@ -11,7 +11,7 @@ use openload_contract::objective::{AbortRule, Unit};
 use openload_contract::{Bound, Metric, Objective, Outcome};
 use openload_samples::{Chunk, Sample};
 
-use crate::dispatch::{StopLevel, StopSignal};
+use crate::dispatch::{RowCodes, StopLevel, StopSignal};
 use crate::plan::Plan;
 
 /// Longest time a histogram tells apart: an hour.
@@ -57,8 +57,8 @@ impl Guard {
         if self.stop.level() > StopLevel::Run {
             return;
         }
-        for watch in &mut self.watches {
-            chunk.samples().for_each(|sample| watch.add(&sample));
+        for sample in chunk.samples() {
+            self.watches.iter_mut().for_each(|watch| watch.add(&sample));
         }
         if let Some(missed) = self.watches.iter().find_map(Watch::missed) {
             *self.cause.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(missed);
@@ -72,16 +72,16 @@ impl Guard {
 struct Watch {
     objective: Objective,
     rule: AbortRule,
-    /// Whether the arrivals of a phase count, by the phase's code.
-    phases: Vec<bool>,
-    /// The same by stream and by scenario.
-    streams: Vec<bool>,
+    /// Whether the arrivals of a phase count, by stream and by the phase's code.
+    phases: Vec<Vec<bool>>,
+    /// The same by scenario.
     scenarios: Vec<bool>,
     /// Intended starts of the first and the last arrival.
     span_ns: Option<(i64, i64)>,
     count: u64,
-    /// Arrivals without a time, or of the kind that is counted.
-    beyond: u64,
+    /// Arrivals of the kind whose share is limited.
+    failed: u64,
+    /// Response times of the successes; all other arrivals are slower.
     times_ns: Histogram<u64>,
 }
 
@@ -90,16 +90,19 @@ impl Watch {
         let is_named = |wanted: &Option<String>, name: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == name)
         };
-        let (mut names, mut phases): (Vec<&str>, Vec<bool>) = (Vec::new(), Vec::new());
-        for phase in plan.streams.iter().flat_map(|stream| &stream.phases) {
-            // Phases of several streams that share a name share its code.
-            if !names.contains(&phase.name.as_str()) {
-                names.push(&phase.name);
-                let is_measured = phase.role.is_measured() || objective.phase.is_some();
-                phases.push(is_measured && is_named(&objective.phase, &phase.name));
+        // Phases of several streams that share a name share its code, and nothing else.
+        let (codes, _) = RowCodes::new(plan);
+        let phases = plan.streams.iter().zip(codes.by_stream()).map(|(stream, codes)| {
+            let codes = stream.phases.iter().zip(codes);
+            let mut watched = Vec::new();
+            for (phase, &code) in codes.filter(|_| is_named(&objective.stream, &stream.name)) {
+                let code = usize::from(code);
+                watched.resize(watched.len().max(code + 1), false);
+                watched[code] = (phase.role.is_measured() || objective.phase.is_some())
+                    && is_named(&objective.phase, &phase.name);
             }
-        }
-        let streams = plan.streams.iter().map(|one| is_named(&objective.stream, &one.name));
+            watched
+        });
         let scenarios = plan.scenarios.iter().map(|one| {
             is_named(&objective.scenario, &one.name)
                 && is_named(&objective.request, &one.request.name)
@@ -108,12 +111,11 @@ impl Watch {
         Self {
             objective: objective.clone(),
             rule,
-            phases,
-            streams: streams.collect(),
+            phases: phases.collect(),
             scenarios: scenarios.collect(),
             span_ns: None,
             count: 0,
-            beyond: 0,
+            failed: 0,
             times_ns: Histogram::new_with_bounds(1, HIGHEST_NS, 3)
                 .expect("1 < 3600 s and 3 digits"),
         }
@@ -121,9 +123,9 @@ impl Watch {
 
     fn add(&mut self, sample: &Sample) {
         let is_in = |flags: &[bool], code: u16| flags.get(usize::from(code)) == Some(&true);
+        let phases = self.phases.get(usize::from(sample.stream));
         let is_watched = sample.step == 0
-            && is_in(&self.streams, sample.stream)
-            && is_in(&self.phases, sample.phase)
+            && phases.is_some_and(|phases| is_in(phases, sample.phase))
             && is_in(&self.scenarios, sample.scenario);
         if !is_watched {
             return;
@@ -133,20 +135,13 @@ impl Watch {
         self.span_ns = Some((first_ns.min(intended_ns), last_ns.max(intended_ns)));
         self.count += 1;
         let is_ok = sample.outcome.is_ok();
-        let time_ns = match self.objective.metric {
-            Metric::ResponseTime => is_ok.then_some(sample.response_ns),
-            Metric::ErrorRate => {
-                self.beyond += u64::from(!is_ok);
-                return;
+        match self.objective.metric {
+            Metric::ResponseTime if is_ok => {
+                self.times_ns.saturating_record(sample.response_ns.max(1).unsigned_abs());
             }
-            _ => {
-                self.beyond += u64::from(sample.outcome == Outcome::Dropped);
-                return;
-            }
-        };
-        match time_ns {
-            Some(time_ns) => self.times_ns.saturating_record(time_ns.max(1).unsigned_abs()),
-            None => self.beyond += 1,
+            Metric::ErrorRate => self.failed += u64::from(!is_ok),
+            Metric::DropRate => self.failed += u64::from(sample.outcome == Outcome::Dropped),
+            _ => {}
         }
     }
 
@@ -175,7 +170,7 @@ impl Watch {
     /// Value over the arrivals so far, in the metric's unit.
     fn value(&self) -> f64 {
         if self.objective.metric != Metric::ResponseTime {
-            return self.beyond as f64 / self.count as f64;
+            return self.failed as f64 / self.count as f64;
         }
         let level = self.objective.quantile.unwrap_or(0.99);
         let rank = (self.count as f64 * level - 1e-9).ceil().max(1.0);
@@ -183,7 +178,9 @@ impl Watch {
         if rank > ok {
             f64::INFINITY
         } else {
-            self.times_ns.value_at_quantile(rank / ok) as f64 / 1e6
+            // The lower edge of its bucket: what may still be within the limit ends nothing.
+            let highest = self.times_ns.value_at_quantile(rank / ok);
+            self.times_ns.lowest_equivalent(highest) as f64 / 1e6
         }
     }
 }
@@ -258,6 +255,29 @@ mod tests {
         guard.add(&rows(1_000, 57, 1, 1, Outcome::Timeout));
         assert_eq!(stop.level(), StopLevel::Drain);
         assert!(guard.cause().take().unwrap().contains("falls among failures"));
+    }
+
+    /// The warm-up of one stream is called as the measured phase of the other.
+    #[test]
+    fn phases_of_two_streams_that_share_a_name_are_told_apart() {
+        let text = "name = 'x'\n[target]\nurl = 'embedded'\n\
+                    [[stream]]\nname = 'a'\n[[stream.phase]]\nname = 'run'\nrole = 'warmup'\nduration = '60s'\nrate = 10\n\
+                    [[stream.phase]]\nname = 'rest'\nduration = '60s'\nrate = 10\n\
+                    [[stream]]\nname = 'b'\n[[stream.phase]]\nname = 'run'\nduration = '60s'\nrate = 10\n\
+                    [[objective]]\nmetric = 'error_rate'\nmax = '2%'\nabort_on_fail = true\n";
+        let plan = parse("test.toml", text, &Overrides::default()).unwrap();
+        let watch = Watch::new(&plan, &plan.objectives[0], plan.objectives[0].abort.unwrap());
+        assert_eq!(watch.phases, [vec![false, true], vec![true]]);
+    }
+
+    #[test]
+    fn times_within_a_bucket_of_the_limit_end_nothing() {
+        let rule = "metric = 'response_time'\nquantile = 0.9\nmax = '5000ms'\nabort_on_fail = true";
+        let (mut guard, stop) = watched(rule);
+        guard.add(&rows(0, 500, 0, 5_000, Outcome::Ok));
+        assert_eq!(stop.level(), StopLevel::Run);
+        guard.add(&rows(500, 500, 0, 5_020, Outcome::Ok));
+        assert_eq!(stop.level(), StopLevel::Drain);
     }
 
     #[test]
