@@ -15,7 +15,7 @@ use openload::run::{RunHandle, RunOutcome, RunSettings, start, worker_count};
 use openload_contract::{ExitCode, ShardId};
 
 use super::analyze;
-use super::args::{AbArgs, Live, OverrideArgs, ProfileArgs};
+use super::args::{AbArgs, Live, LoadArgs, OverrideArgs, ProfileArgs};
 use super::confirm::confirm;
 use super::console::{self, Failure};
 use super::plan::load;
@@ -29,7 +29,7 @@ const PREWARM_STEP: Duration = Duration::from_micros(500);
 
 /// Sends one timeline to two targets and compares them.
 pub fn command(args: &AbArgs) -> Result<ExitCode, Failure> {
-    let a = load(&profile(args, &args.target_a, args.seed))?;
+    let a = load(&profile(args, &args.target_a, args.load.seed))?;
     let b = load(&profile(args, &args.target_b, Some(a.seed)))?;
     for plan in [&a, &b] {
         confirm(plan, args.yes)?;
@@ -72,11 +72,7 @@ fn profile(args: &AbArgs, target: &str, seed: Option<u64>) -> ProfileArgs {
         profile: Some(args.profile.clone()),
         overrides: OverrideArgs {
             target: Some(target.to_owned()),
-            seed,
-            rate_scale: args.rate_scale,
-            time_scale: args.time_scale,
-            set: args.set.clone(),
-            tag: args.tag.clone(),
+            load: LoadArgs { seed, ..args.load.clone() },
             shard: ShardId::default(),
         },
     }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use openload::pacer::Pacing;
+use openload::profile::Overrides;
 #[cfg(feature = "analysis")]
 use openload_analysis::compare::Options;
 use openload_contract::ShardId;
@@ -126,6 +127,17 @@ pub struct OverrideArgs {
     /// Where to send the requests, instead of the profile's target.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
+    /// What else is changed.
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// Only this part of a distributed run: shard I of N, counted from 0.
+    #[arg(long, value_name = "I/N", value_parser = shard, default_value = "0/1")]
+    pub shard: ShardId,
+}
+
+/// What is changed in a profile, wherever its requests go.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LoadArgs {
     /// Seed of everything random, instead of the profile's.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -141,9 +153,20 @@ pub struct OverrideArgs {
     /// Only scenarios with such a tag.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub tag: Vec<String>,
-    /// Only this part of a distributed run: shard I of N, counted from 0.
-    #[arg(long, value_name = "I/N", value_parser = shard, default_value = "0/1")]
-    pub shard: ShardId,
+}
+
+impl LoadArgs {
+    /// The changes, with another target if one is given.
+    pub fn overrides(&self, target: Option<String>) -> Overrides {
+        Overrides {
+            target,
+            seed: self.seed,
+            rate_scale: self.rate_scale,
+            time_scale: self.time_scale,
+            set: self.set.clone(),
+            tags: self.tag.clone(),
+        }
+    }
 }
 
 /// A run of a profile.
@@ -363,7 +386,7 @@ pub struct RunArgs {
     pub yes: bool,
 }
 
-/// Options of `gen suite`.
+/// Options of `gen suite`. A profile is shortened only as far as its objectives can be decided.
 #[derive(Debug, clap::Args)]
 pub struct SuiteArgs {
     /// Built-in profiles or TOML files, in order [default: baseline, stress, spike, mixed].
@@ -375,22 +398,9 @@ pub struct SuiteArgs {
     /// Where to send the requests, instead of the profiles' targets.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// Seed of everything random, instead of the profiles'.
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Multiply every rate.
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    pub rate_scale: f64,
-    /// Multiply every duration of the load; a profile is shortened only as far as its objectives
-    /// can still be decided.
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    pub time_scale: f64,
-    /// Set any key of every profile, for example --set connection.drain_timeout=2s.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
-    pub set: Vec<(String, String)>,
-    /// Only scenarios with such a tag, and only profiles that have one.
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub tag: Vec<String>,
+    /// What is changed in each profile.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Folder of the suite [default: results/suite-<time>].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -523,21 +533,9 @@ pub struct AbArgs {
     /// Folder of the two run directories, a and b [default: results/<name>-ab-<time>].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Seed of everything random, instead of the profile's.
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Multiply every rate.
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    pub rate_scale: f64,
-    /// Multiply every duration of the load (timeouts and limits stay).
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    pub time_scale: f64,
-    /// Set any key of the profile, for both targets.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
-    pub set: Vec<(String, String)>,
-    /// Only scenarios with such a tag.
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub tag: Vec<String>,
+    /// What is changed in each profile.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Change that counts, as for gen compare.
     #[arg(long, value_name = "METRIC=SHARE", value_parser = threshold)]
     pub threshold: Vec<(ComparedMetric, f64)>,

@@ -47,14 +47,7 @@ pub fn load_text(name: &str, text: &str, args: &OverrideArgs) -> Result<Plan, Fa
 }
 
 fn overrides(args: &OverrideArgs) -> Overrides {
-    Overrides {
-        target: args.target.clone(),
-        seed: args.seed,
-        rate_scale: args.rate_scale,
-        time_scale: args.time_scale,
-        set: args.set.clone(),
-        tags: args.tag.clone(),
-    }
+    args.load.overrides(args.target.clone())
 }
 
 /// Reads the traces of a plan.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openload::os::StopRequests;
-use openload::profile::{Overrides, parse_duration_s};
+use openload::profile::parse_duration_s;
 use openload::suite::{PlannedRun, SuitePlan, SuiteRequest, plan};
 use openload_analysis::output;
 use openload_analysis::suite::SuiteFolder;
@@ -47,14 +47,7 @@ fn request(args: &SuiteArgs) -> SuiteRequest {
     SuiteRequest {
         profiles: args.profiles.clone(),
         include_soak: args.include_soak,
-        overrides: Overrides {
-            target: args.target.clone(),
-            seed: args.seed,
-            rate_scale: args.rate_scale,
-            time_scale: args.time_scale,
-            set: args.set.clone(),
-            tags: args.tag.clone(),
-        },
+        overrides: args.load.overrides(args.target.clone()),
     }
 }
 
@@ -100,9 +93,9 @@ fn suite(planned: &SuitePlan, args: &SuiteArgs, cool_down: Duration) -> Suite {
         result: None,
     };
     Suite {
-        time_scale: args.time_scale,
+        time_scale: args.load.time_scale,
         cool_down_s: cool_down.as_secs_f64(),
-        tags: args.tag.clone(),
+        tags: args.load.tag.clone(),
         runs: planned.runs.iter().map(run).collect(),
         left_out: planned.left_out.clone(),
         ..Suite::new(env!("CARGO_PKG_VERSION"), start_unix_ns, openload::os::host())
