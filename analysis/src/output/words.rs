@@ -5,7 +5,7 @@
 use openload_contract::objective::Unit;
 use openload_contract::suite::{RunResult, SuiteRun};
 use openload_contract::summary::{CheckLevel, ClosedLoop, GroupSummary, Recovery};
-use openload_contract::{ExitCode, Suite, Summary, Verdict};
+use openload_contract::{ExitCode, RunStatus, Suite, Summary, Verdict};
 
 use super::{escape, number, quantile};
 
@@ -110,6 +110,28 @@ pub fn recovery_text(recovery: &Recovery) -> String {
         text.push_str(&format!(" ({})", escape::terminal(note)));
     }
     text
+}
+
+/// The figures of a suite's run: objectives met, requests, share that failed, p50, p95, p99 in ms,
+/// offered and achieved rate, and how long it took, with `cut` behind it when it was interrupted.
+pub fn run_cells(result: &RunResult, cut: &str) -> [String; 9] {
+    let requests = &result.requests;
+    let ms = |name| quantile::cell(&result.response_time, name);
+    let took = number::duration_s(result.run.duration_s);
+    [
+        met_of(result),
+        number::count(requests.intended),
+        number::percent(number::share(requests.failed, requests.intended)),
+        ms("p50"),
+        ms("p95"),
+        ms("p99"),
+        number::per_second(result.rate.offered),
+        number::per_second(result.rate.achieved),
+        match result.run.status {
+            RunStatus::Complete => took,
+            RunStatus::Interrupted | RunStatus::Running => took + cut,
+        },
+    ]
 }
 
 /// How many objectives of a suite's run are met; an invalid run decides none.

@@ -5,17 +5,17 @@
 //! folder can be moved or published as a whole.
 
 use minijinja::{Environment, context};
-use openload_contract::suite::{Ending, RunResult, SuiteRun};
-use openload_contract::{ExitCode, RunStatus};
+use openload_contract::ExitCode;
+use openload_contract::suite::{Ending, SuiteRun};
 use serde::Serialize;
 use serde_json::json;
 
+use super::super::number;
 use super::super::report::{
     Fact, TABLES, TABLES_NAME, Table, fact, objectives_table, started, template_value, trusted,
 };
 use super::super::text::verdict_word;
-use super::super::words::{met_of, suite_score, suite_word};
-use super::super::{number, quantile};
+use super::super::words::{run_cells, suite_score, suite_word};
 use crate::suite::SuiteFolder;
 
 /// Name of the template; its ending turns escaping on.
@@ -113,7 +113,11 @@ fn run(folder: &SuiteFolder, index: usize) -> Run {
         dir: run.result.is_some().then(|| run.dir.clone()),
         verdict,
         class,
-        cells: run.result.as_ref().map(cells).unwrap_or_default(),
+        cells: run
+            .result
+            .as_ref()
+            .map(|result| run_cells(result, ", interrupted").into())
+            .unwrap_or_default(),
         instead,
         reasons: run.result.as_ref().map(|result| result.reasons.clone()).unwrap_or_default(),
         notes: run.notes.clone(),
@@ -134,26 +138,6 @@ fn verdict(run: &SuiteRun) -> (String, &'static str, String) {
         (None, Ending::Failed { error }) => ("ERROR".to_owned(), "fail", error.clone()),
         (None, _) => ("NOT RUN".to_owned(), "quiet", "it has not run".to_owned()),
     }
-}
-
-fn cells(result: &RunResult) -> Vec<String> {
-    let requests = &result.requests;
-    let ms = |name| quantile::cell(&result.response_time, name);
-    let took = number::duration_s(result.run.duration_s);
-    vec![
-        met_of(result),
-        number::count(requests.intended),
-        number::percent(number::share(requests.failed, requests.intended)),
-        ms("p50"),
-        ms("p95"),
-        ms("p99"),
-        number::per_second(result.rate.offered),
-        number::per_second(result.rate.achieved),
-        match result.run.status {
-            RunStatus::Complete => took,
-            RunStatus::Interrupted | RunStatus::Running => format!("{took}, interrupted"),
-        },
-    ]
 }
 
 #[cfg(test)]

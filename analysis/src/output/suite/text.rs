@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use openload_contract::suite::{Ending, RunResult, SuiteRun};
-use openload_contract::{ExitCode, RunStatus, Suite};
+use openload_contract::suite::{Ending, SuiteRun};
+use openload_contract::{ExitCode, Suite};
 
 use super::super::text::{LABEL, Page, Style, Tint, WIDTH, clip, mark, objective, verdict_word};
-use super::super::words::{met_of, suite_score, suite_word};
-use super::super::{escape, number, quantile, write};
+use super::super::words::{run_cells, suite_score, suite_word};
+use super::super::{escape, write};
 
 /// Most characters of a run's name.
 const NAME: usize = LABEL - 2;
@@ -72,28 +72,10 @@ fn run_row(page: &mut Page, run: &SuiteRun) {
         return;
     };
     let (word, tint) = verdict_word(result.verdict);
-    page.tinted(&format!("{name:<LABEL$}{word:<9}{}", cells(result)), word, tint);
-}
-
-fn cells(result: &RunResult) -> String {
-    let requests = &result.requests;
-    let took = number::duration_s(result.run.duration_s);
-    let took = match result.run.status {
-        RunStatus::Complete => took,
-        RunStatus::Interrupted | RunStatus::Running => format!("{took} ✂"),
-    };
-    let ms = |name| quantile::cell(&result.response_time, name);
-    let cells = [
-        number::count(requests.intended),
-        number::percent(number::share(requests.failed, requests.intended)),
-        ms("p50"),
-        ms("p95"),
-        ms("p99"),
-        number::per_second(result.rate.achieved),
-        took,
-    ];
+    let [met, requests, failed, p50, p95, p99, _, achieved, took] = run_cells(result, " ✂");
+    let cells = [requests, failed, p50, p95, p99, achieved, took];
     let cells: String = cells.iter().map(|cell| format!("{cell:>COLUMN$}")).collect();
-    format!("{:<9}{cells}", met_of(result))
+    page.tinted(&format!("{name:<LABEL$}{word:<9}{met:<9}{cells}"), word, tint);
 }
 
 /// Lists a run's objectives, and why it is invalid when it is.
