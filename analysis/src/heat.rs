@@ -117,8 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn no_arrival_makes_no_map() {
-        assert_eq!(cell(0), 0);
+    fn times_beyond_the_axis_share_the_cells_at_its_ends() {
+        assert_eq!((cell(-5), cell(0), cell(SHORTEST_NS)), (0, 0, 0));
         assert_eq!(cell(i64::MAX), 119);
     }
 }
