@@ -9,7 +9,8 @@
 //! A step is looked for first and on its own: one change point that explains more than a line
 //! does. The block permutation cannot find it: ten blocks on two levels have so few orders
 //! that p hardly gets below .01. Instead the step must be five standard errors high, with the
-//! autocorrelation around the two levels taken into account.
+//! autocorrelation around the two levels taken into account, and lie behind the first fifth of the
+//! run: a warm-up ends there.
 //!
 //! The minima of a cycle's turns lie a turn apart and count as independent.
 
@@ -237,7 +238,9 @@ fn step(series: &Series) -> Option<String> {
     // Noise adds a change point now and then: the one that explains most is the step, and the
     // others make its error larger.
     let left_by = |point: usize| squares(&ranks[..point]) + squares(&ranks[point..]);
-    let points = change_points(&ranks).into_iter();
+    // What changes in the first fifth and then stays is a warm-up, however suddenly it ends.
+    let warm_from = series.values.len() / 5;
+    let points = change_points(&ranks).into_iter().filter(|&point| point >= warm_from);
     let point = points.min_by(|&a, &b| left_by(a).total_cmp(&left_by(b)))?;
     let by_step = left_by(point);
     if by_step >= line_squares(&series.times_s, &ranks) {
@@ -364,6 +367,16 @@ mod tests {
         assert_eq!(shape(|t| 10.0 - 5.0 * (-t / 15.0).exp()), DriftShape::Settling);
         assert_eq!(shape(|t| 10.0 + (t / 20.0 * std::f64::consts::TAU).sin()), DriftShape::Cycle);
         assert_eq!(shape(|_| 10.0), DriftShape::None);
+    }
+
+    /// An exponential that is gone after a tenth of the run: its end looks like a step down.
+    #[test]
+    fn a_warm_up_is_no_step() {
+        let warm_up = |t: f64| 10.0 + 5.0 * (-t / 4.0).exp();
+        for seed in 0..10 {
+            let shape = found(&series(warm_up, 0.5, seed)).shape;
+            assert!(matches!(shape, DriftShape::None | DriftShape::Settling), "{seed}: {shape:?}");
+        }
     }
 
     #[test]
