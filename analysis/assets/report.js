@@ -6,7 +6,7 @@
   const data = JSON.parse(document.getElementById("run-data").textContent);
   const root = document.documentElement;
   const plots = [];
-  const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
+  const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [14, 4], [5, 2], [1, 4], [12, 3, 5, 3], [3, 6]];
   const HEIGHT = 230;
 
   // ---- words and numbers ----
@@ -173,6 +173,26 @@
     });
   });
 
+  // Fitted lines of the drift analysis; the label stands above the end of its line.
+  const drawTrends = (id) => (plot) => withContext(plot, (ctx, ratio) => {
+    data.trends.filter((trend) => trend.chart === id).forEach((trend, index) => {
+      const place = (time, value) => [plot.valToPos(time, "x", true), plot.valToPos(value, "y", true)];
+      const [x, y] = place(trend.from_s, trend.from);
+      const [endX, endY] = place(trend.to_s, trend.to);
+      if (![x, y, endX, endY].every(Number.isFinite)) return;
+      ctx.strokeStyle = ctx.fillStyle = color("mark");
+      ctx.lineWidth = 1.5 * ratio;
+      ctx.setLineDash([2 * ratio, 2 * ratio]);
+      ctx.beginPath();
+      ctx.moveTo(x, y);
+      ctx.lineTo(endX, endY);
+      ctx.stroke();
+      ctx.textBaseline = "bottom";
+      ctx.textAlign = "right";
+      rimmed(ctx, trend.label, Math.min(endX, plot.bbox.left + plot.bbox.width) - 4 * ratio, endY - (3 + 13 * index) * ratio, ratio);
+    });
+  });
+
   // ---- options every chart shares ----
   const axis = (extra) => ({
     stroke: () => color("quiet"),
@@ -237,7 +257,7 @@
     hooks: {
       drawClear: [drawPhases],
       drawAxes: [drawPhaseNames],
-      draw: [drawLimits(chart.limits), ...(chart.id === "response" ? [drawRecovery] : [])],
+      draw: [drawLimits(chart.limits), drawTrends(chart.id), ...(chart.id === "response" ? [drawRecovery] : [])],
       setCursor: [(plot) => values.forEach((output, index) => {
         const value = plot.cursor.idx == null ? null : plot.data[index + 1][plot.cursor.idx];
         output.textContent = value == null ? "" : UNITS[chart.unit](value);

@@ -12,7 +12,7 @@
 //! monitor ──┘                    └─ soak (drift, trend), recovery         ┘   warnings
 //! ```
 //!
-//! [`compare`] holds runs against other runs.
+//! [`compare`] holds runs against other runs; [`query`] answers SQL over them.
 //!
 //! Rows are read column by column into one polars frame in the order of the timeline
 //! ([`load`]); statistics are functions from slices of it to values, one module each, with the
@@ -41,6 +41,7 @@ pub mod objectives;
 pub mod output;
 pub mod precision;
 pub mod quantile;
+pub mod query;
 pub mod recovery;
 pub mod run;
 pub mod seconds;
@@ -83,6 +84,14 @@ pub struct Analysis {
     pub recovered: Recovered,
 }
 
+impl Analysis {
+    /// All of it, as the files of the run show it; compared with nothing.
+    pub fn results(&self) -> output::Results<'_> {
+        let Self { summary, seconds, heat, manifest, .. } = self;
+        output::Results { summary, seconds, heat, manifest, comparison: None }
+    }
+}
+
 /// Analyses a run directory; journals that a killed run left become parts first.
 ///
 /// # Errors
@@ -102,7 +111,8 @@ fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
     let validity = validity::validity(run)?;
     let recovery = recovery::recoveries(run, &limits)?;
     let capacity = capacity::capacity(run, &limits)?;
-    let objectives = objectives::judge(run, &recovery, capacity.as_ref())?;
+    let counted_from = warmup::counted_from(run, seconds);
+    let objectives = objectives::judge(run, &recovery, capacity.as_ref(), counted_from)?;
     let aborted_because =
         run.manifest.stopped_because.as_deref().filter(|_| run.manifest.is_aborted);
     let measured = groups.all.requests.intended;

@@ -7,8 +7,12 @@
 //! that fills during a surge is one long accident) is met when not one response, failures
 //! included, was above the limit: that is a fact of the run and needs no inference.
 //!
-//! With a window, the objective must hold in every whole window that has the samples for it;
-//! the measured value is the worst one. A run shorter than a window is one window. `recovery_time` and `drift` look at the whole run.
+//! With a window, the objective must hold wherever the window is laid: it slides over the time of
+//! the scope by tenths of its width. Windows without the samples for a value are left out; the
+//! measured value is the worst one. A run shorter than a window is one window. `recovery_time`
+//! and `drift` look at the whole run.
+//!
+//! With `trim = "auto"`, a beginning that looks like warm-up ([`crate::warmup`]) does not count.
 //!
 //! Shares (error rate, availability, drop rate) get Wilson's interval with the effective number
 //! of samples of [`crate::quantile`] in place of n: failures come in clusters too.
@@ -17,7 +21,7 @@ use openload_contract::objective::Unit;
 use openload_contract::summary::{
     Capacity, Confidence, Drift, DriftShape, Interval, ObjectiveResult, Recovery,
 };
-use openload_contract::{Bound, Metric, Objective, Outcome};
+use openload_contract::{Bound, Metric, Objective, Outcome, PhaseRecord};
 
 use crate::Error;
 use crate::groups::{lags, responses, scope_of, services};
@@ -29,10 +33,13 @@ use crate::run::{Run, Scope};
 use crate::soak::{memory_drift, response_drift};
 use crate::validity::percent;
 
+/// Steps in which a window slides over its own width.
+const SLIDES: i64 = 10;
+
 /// Quantile of an objective that names none.
 const QUANTILE_DEFAULT: f64 = 0.99;
 
-/// Judges every objective of a run.
+/// Judges every objective of a run, by the arrivals from `counted_from` on.
 ///
 /// # Errors
 /// When a column of the frame is unusable.
@@ -40,10 +47,12 @@ pub fn judge(
     run: &Run,
     recovery: &[Recovery],
     capacity: Option<&Capacity>,
+    counted_from: i64,
 ) -> Result<Vec<ObjectiveResult>, Error> {
     let columns = run.samples.columns()?;
     let results = run.manifest.objectives.iter().map(|objective| {
-        let judge = Judge { run, columns, objective, scope: scope_of(objective) };
+        let scope = scope_of(objective);
+        let judge = Judge { run, columns, objective, scope, counted_from };
         let measured = judge.measure(recovery, capacity);
         judge.result(measured)
     });
@@ -107,6 +116,8 @@ struct Judge<'a> {
     columns: Columns<'a>,
     objective: &'a Objective,
     scope: Scope<'a>,
+    /// Earlier arrivals do not count.
+    counted_from: i64,
 }
 
 impl Judge<'_> {
@@ -119,16 +130,18 @@ impl Judge<'_> {
             _ => {
                 let mask = self.columns.mask(|kind| self.scope.holds(kind));
                 let rows = self.columns.rows(&mask);
+                let rows = self.between(&rows, self.counted_from, i64::MAX);
                 match self.objective.window_s.filter(|&window_s| window_s > 0.0) {
-                    Some(window_s) => self.worst_window(&rows, window_s),
-                    None => self.over(&rows, self.covered_s()),
+                    Some(window_s) => self.worst_window(rows, window_s),
+                    None => self.over(rows, self.covered_s()),
                 }
             }
         }
     }
 
     fn covered_s(&self) -> f64 {
-        self.run.covered_s(|stream, phase| self.scope.covers(stream, phase))
+        let is_in = |stream: &str, phase: &PhaseRecord| self.scope.covers(stream, phase);
+        self.run.covered_from(self.counted_from, is_in)
     }
 
     fn quantile(&self) -> f64 {
@@ -207,21 +220,20 @@ impl Judge<'_> {
         (share, wilson(share, effective))
     }
 
-    /// Measures every whole window of the scope's time and keeps the worst.
+    /// Measures every window of the scope's time and keeps the worst.
     fn worst_window(&self, rows: &[u32], window_s: f64) -> Measured {
         let width_ns = s_to_ns(window_s).max(1);
-        let spans = self.run.phases().filter(|(stream, phase)| self.scope.covers(stream, phase));
-        let spans: Vec<(i64, i64)> = spans.map(|(_, phase)| self.run.span(phase)).collect();
-        let start_ns = spans.iter().map(|span| span.0).min().unwrap_or(0);
-        let end_ns = spans.iter().map(|span| span.1).max().unwrap_or(0);
-        let is_covered = |from_ns: i64| {
-            let middle_ns = from_ns + width_ns / 2;
-            spans.iter().any(|&(start, end)| (start..end).contains(&middle_ns))
-        };
-        let windows = (0..(end_ns - start_ns) / width_ns)
-            .map(|index| start_ns + index * width_ns)
-            .filter(|&from_ns| is_covered(from_ns));
-        let measured: Vec<Measured> = windows
+        let step_ns = (width_ns / SLIDES).max(1);
+        let starts = self.stretches().into_iter().flat_map(|(start_ns, end_ns)| {
+            // The last window ends where the stretch does, whatever the step leaves.
+            let last_ns = end_ns - width_ns;
+            let steps = (last_ns - start_ns).div_euclid(step_ns) + 1;
+            let starts = (0..steps).map(move |step| start_ns + step * step_ns);
+            starts.chain(
+                (last_ns >= start_ns && (last_ns - start_ns) % step_ns > 0).then_some(last_ns),
+            )
+        });
+        let measured: Vec<Measured> = starts
             .map(|from_ns| self.over(self.between(rows, from_ns, from_ns + width_ns), window_s))
             .collect();
         if measured.is_empty() {
@@ -239,6 +251,27 @@ impl Judge<'_> {
         };
         let note = format!("{unknown} of {count} windows had too few arrivals to be judged");
         Measured { note: (unknown > 0).then_some(note).or(worst.note.clone()), ..worst }
+    }
+
+    /// The scope's time as stretches without a gap, in order.
+    fn stretches(&self) -> Vec<(i64, i64)> {
+        let spans = self.run.phases().filter(|(stream, phase)| self.scope.covers(stream, phase));
+        let mut spans: Vec<(i64, i64)> = spans
+            .map(|(_, phase)| self.run.span(phase))
+            .map(|(start_ns, end_ns)| (start_ns.max(self.counted_from), end_ns))
+            .filter(|(start_ns, end_ns)| start_ns < end_ns)
+            .collect();
+        spans.sort_unstable();
+        let mut stretches: Vec<(i64, i64)> = Vec::new();
+        for (start_ns, end_ns) in spans {
+            match stretches.last_mut() {
+                Some((_, reached_ns)) if start_ns <= *reached_ns => {
+                    *reached_ns = end_ns.max(*reached_ns);
+                }
+                _ => stretches.push((start_ns, end_ns)),
+            }
+        }
+        stretches
     }
 
     /// The part of ascending rows with an intended start in `[start_ns, end_ns)`.
@@ -467,10 +500,12 @@ fn text(objective: &Objective) -> String {
 
 #[cfg(test)]
 mod tests {
-    use openload_contract::Role;
+    use openload_contract::{Role, Trim};
 
     use super::*;
+    use crate::seconds::seconds;
     use crate::testing::{PhasePlan, Simulated, fail, objective, open, phase};
+    use crate::warmup::counted_from;
 
     const MS: i64 = 1_000_000;
 
@@ -479,7 +514,10 @@ mod tests {
     }
 
     fn judged(run: &Simulated) -> ObjectiveResult {
-        judge(&open(run), &[], None).unwrap().remove(0)
+        let opened = open(run);
+        let seconds = seconds(&opened).unwrap();
+        let counted_from = counted_from(&opened, &seconds);
+        judge(&opened, &[], None, counted_from).unwrap().remove(0)
     }
 
     #[test]
@@ -575,13 +613,60 @@ mod tests {
     }
 
     #[test]
+    fn a_window_slides_and_stays_inside_the_scope() {
+        let mut run = Simulated::new(&steady(), 30 * MS);
+        // Across the edge of two windows that would follow one another.
+        let slow = 15_500 * MS..16_500 * MS;
+        run.rows
+            .iter_mut()
+            .filter(|row| slow.contains(&row.intended_ns))
+            .for_each(|row| row.response_ns = 300 * MS);
+        run.objective(Metric::ResponseTime, Some(0.1), Bound::Max(50.0));
+        run.manifest.objectives[0].window_s = Some(1.0);
+        assert_eq!(judged(&run).measured, Some(300.0));
+        // Half of any longer window is fast.
+        run.manifest.objectives[0].window_s = Some(2.0);
+        assert_eq!(judged(&run).measured, Some(30.0));
+        // A window that reached into the warm-up would find fewer arrivals of the scope.
+        run.manifest.objectives[0] = objective(Metric::Throughput, None, Bound::Min(1.0));
+        run.manifest.objectives[0].window_s = Some(5.0);
+        let result = judged(&run);
+        assert!(result.measured.unwrap() > 150.0, "{result:?}");
+    }
+
+    #[test]
+    fn a_beginning_that_settles_counts_unless_it_is_trimmed() {
+        let mut run = Simulated::new(&[phase("hold", Role::Steady, 100.0, 100.0)], 30 * MS);
+        run.rows
+            .iter_mut()
+            .filter(|row| row.intended_ns < 20_000 * MS)
+            .for_each(|row| row.response_ns = 200 * MS);
+        run.objective(Metric::ResponseTime, Some(0.9), Bound::Max(50.0));
+        let all = judged(&run);
+        assert_eq!((all.met, all.measured), (false, Some(200.0)));
+        run.manifest.analysis.trim = Trim::Auto;
+        let trimmed = judged(&run);
+        assert_eq!((trimmed.met, trimmed.measured), (true, Some(30.0)));
+        // The rate of what is left is over the time that is left.
+        run.manifest.objectives[0] = objective(Metric::Throughput, None, Bound::Min(1.0));
+        let rate = judged(&run).measured.unwrap();
+        assert!((rate - 100.0).abs() < 5.0, "{rate}");
+        let opened = open(&run);
+        let warned = crate::summary(&opened, &seconds(&opened).unwrap()).unwrap().warnings;
+        let told =
+            |warning: &String| warning.contains("20 s of hold") && warning.contains("left out");
+        assert!(warned.iter().any(told), "{warned:?}");
+    }
+
+    #[test]
     fn a_censored_recovery_is_missed_only_when_it_reached_the_limit() {
         let mut run = Simulated::new(&steady(), 30 * MS);
         run.objective(Metric::RecoveryTime, None, Bound::Max(10_000.0));
         let opened = open(&run);
         let columns = opened.samples.columns().unwrap();
         let objective = &run.manifest.objectives[0];
-        let judge = Judge { run: &opened, columns, objective, scope: scope_of(objective) };
+        let scope = scope_of(objective);
+        let judge = Judge { run: &opened, columns, objective, scope, counted_from: i64::MIN };
         let record =
             |recovery_s, at_least_s| Recovery { recovery_s, at_least_s, ..blank(&recovery_s) };
         let of = |records: &[Recovery]| judge.result(judge.recovery_time(records));

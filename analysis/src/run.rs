@@ -99,13 +99,18 @@ impl Run {
     /// Seconds covered by the phases for which `is_in` holds, counted once where streams
     /// overlap.
     pub fn covered_s(&self, is_in: impl Fn(&str, &PhaseRecord) -> bool) -> f64 {
+        self.covered_from(i64::MIN, is_in)
+    }
+
+    /// The same, of the time from `from_ns` on.
+    pub fn covered_from(&self, from_ns: i64, is_in: impl Fn(&str, &PhaseRecord) -> bool) -> f64 {
         let mut spans: Vec<(i64, i64)> = self
             .phases()
             .filter(|(stream, phase)| is_in(stream, phase))
             .map(|(_, phase)| self.span(phase))
             .collect();
         spans.sort_unstable();
-        let (mut covered_ns, mut reached_ns) = (0, i64::MIN);
+        let (mut covered_ns, mut reached_ns) = (0, from_ns);
         for (start_ns, end_ns) in spans {
             covered_ns += (end_ns - start_ns.max(reached_ns)).max(0);
             reached_ns = reached_ns.max(end_ns);
@@ -161,7 +166,8 @@ impl Scope<'_> {
     }
 }
 
-fn read_manifest(run_dir: &Path) -> Result<Manifest, Error> {
+/// Reads the manifest of a run directory.
+pub(crate) fn read_manifest(run_dir: &Path) -> Result<Manifest, Error> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         schema_version: String,

@@ -33,6 +33,7 @@ pub fn seconds(run: &Run) -> Result<Vec<SecondRow>, Error> {
     let mut series: Vec<SecondRow> =
         (0..count).map(|t_s| SecondRow { t_s, ..SecondRow::default() }).collect();
     fill_intended(run, &mut series)?;
+    fill_failures(columns, &mut series);
     fill_happened(columns, &mut series);
     fill_phases(run, &mut series);
     fill_vitals(run, &mut series);
@@ -120,6 +121,26 @@ fn outcome_is(run: &Run, holds: impl Fn(Outcome) -> bool) -> Expr {
         Some(col("kind").gt_eq(lit(first)).and(col("kind").lt_eq(lit(last))))
     });
     ranges.reduce(Expr::or).unwrap_or_else(|| lit(false).and(col("kind").is_not_null()))
+}
+
+/// Fills how the arrivals of each second failed.
+fn fill_failures(columns: Columns<'_>, series: &mut [SecondRow]) {
+    for row in 0..columns.len() {
+        let outcome = columns.kind(row).outcome;
+        let second = series.get_mut(second_of(columns.intended_ns[row]) as usize);
+        let Some(second) = second.filter(|_| !outcome.is_ok()) else { continue };
+        *match outcome {
+            // Counted with those of the second already.
+            Outcome::Ok | Outcome::Dropped => continue,
+            Outcome::HttpError => &mut second.http_error,
+            Outcome::CheckFailed => &mut second.check_failed,
+            Outcome::Timeout => &mut second.timeout,
+            Outcome::ConnectError => &mut second.connect_error,
+            Outcome::Reset => &mut second.reset,
+            Outcome::ProtocolError => &mut second.protocol_error,
+            Outcome::Cancelled => &mut second.cancelled,
+        } += 1;
+    }
 }
 
 /// Fills what is counted when it happened: sent, completed, in flight.

@@ -105,7 +105,8 @@ pub fn memory_drift(run: &Run, threshold: f64) -> Option<Drift> {
     });
     let series = series(values, width_ns, end_ns - start_ns, Threshold::Relative(threshold));
     let series = Series { by_floor: true, ..series };
-    Some(drift(&series, &mut resampler(run.manifest.seed, "target memory")))
+    let found = drift(&series, &mut resampler(run.manifest.seed, "target memory"));
+    Some(Drift { from_s: ns_to_s(start_ns), ..found })
 }
 
 /// A phase that is searched.
@@ -159,6 +160,7 @@ fn window_ns(run: &Run, length_ns: i64, rows: usize) -> i64 {
 /// The rows of a stretch, cut into windows.
 struct Windows {
     rows: Vec<Vec<u32>>,
+    start_ns: i64,
     width_ns: i64,
     width_s: f64,
     length_ns: i64,
@@ -182,7 +184,7 @@ impl Windows {
         }
         let refusal = (!is_flat(&stretch.phase.rate))
             .then_some("the rate changes, and response times change with it");
-        Self { rows: windows, width_ns, width_s: ns_to_s(width_ns), length_ns, refusal }
+        Self { rows: windows, start_ns, width_ns, width_s: ns_to_s(width_ns), length_ns, refusal }
     }
 
     fn drift(
@@ -197,7 +199,8 @@ impl Windows {
         }
         let values = self.rows.iter().map(|rows| value(rows));
         let series = series(values, self.width_ns, self.length_ns, threshold);
-        drift(&series, &mut resampler(run.manifest.seed, name))
+        let found = drift(&series, &mut resampler(run.manifest.seed, name));
+        Drift { from_s: ns_to_s(self.start_ns), ..found }
     }
 }
 

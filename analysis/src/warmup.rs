@@ -7,13 +7,23 @@
 //!
 //! (White 1997; Spratt 1998). A minimum in the last tenth of the allowed range means that the
 //! series had not settled by its middle: nothing is cut, and drift is the better question.
+//!
+//! The series of a run is the median response time of each second of its first phase, if the rate
+//! of that is constant and nobody gave the run a warm-up.
 
-use crate::numeric::mean;
+use openload_contract::summary::SecondRow;
+use openload_contract::{PhaseRecord, Role, Trim};
+
+use crate::load::second_of;
+use crate::numeric::{SECOND_NS, mean};
+use crate::run::{Run, is_flat};
 
 /// Values of a batch.
 const BATCH: usize = 5;
 /// Fewer batches than this leave nothing to choose from.
 const BATCHES_MIN: usize = 10;
+/// A beginning that moves the mean by a smaller share is like the rest.
+const SHARE_MIN: f64 = 0.05;
 
 /// What to do with the beginning of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +46,49 @@ pub fn mser5(series: &[f64]) -> Truncation {
     let error = |cut: usize| squared_error(&batches[cut..]);
     let best = (0..=last).min_by(|&a, &b| error(a).total_cmp(&error(b))).unwrap_or(0);
     if best * 10 >= last * 9 { Truncation::NotSteady } else { Truncation::Trim(best * BATCH) }
+}
+
+/// When the median response time of a run settles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settling {
+    /// After so many seconds.
+    After(usize),
+    /// Not in the first half.
+    Never,
+}
+
+/// The first phase of a run and when it settles; `None` when its beginning is like the rest, or
+/// nothing can be said.
+pub fn settling<'a>(run: &'a Run, seconds: &[SecondRow]) -> Option<(&'a PhaseRecord, Settling)> {
+    if run.phases().any(|(_, phase)| phase.role == Role::Warmup) {
+        return None;
+    }
+    let (_, phase) = run.phases().next().filter(|(_, phase)| is_flat(&phase.rate))?;
+    let (start_ns, end_ns) = run.span(phase);
+    let inside = second_of(start_ns) as usize..second_of(end_ns) as usize;
+    let series: Vec<f64> =
+        seconds.get(inside)?.iter().filter_map(|second| second.response_p50_ms).collect();
+    let whole = mean(&series);
+    let differs = |rest: &[f64]| (mean(rest) - whole).abs() > SHARE_MIN * whole;
+    match mser5(&series) {
+        Truncation::Trim(cut) if cut > 0 && differs(&series[cut..]) => {
+            Some((phase, Settling::After(cut)))
+        }
+        Truncation::NotSteady if differs(&series[series.len() / 2..]) => {
+            Some((phase, Settling::Never))
+        }
+        _ => None,
+    }
+}
+
+/// Instant from which on arrivals count for the objectives.
+pub fn counted_from(run: &Run, seconds: &[SecondRow]) -> i64 {
+    match (run.manifest.analysis.trim, settling(run, seconds)) {
+        (Trim::Auto, Some((phase, Settling::After(cut)))) => {
+            phase.start_ns + cut as i64 * SECOND_NS
+        }
+        _ => i64::MIN,
+    }
 }
 
 fn squared_error(rest: &[f64]) -> f64 {

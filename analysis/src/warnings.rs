@@ -1,15 +1,12 @@
 //! What the reader should know although it does not change the verdict.
 
 use openload_contract::summary::{CheckLevel, Confidence, ObjectiveResult, SecondRow, Validity};
-use openload_contract::{Role, RunStatus};
+use openload_contract::{RunStatus, Trim};
 
 use crate::load::second_of;
-use crate::numeric::{mean, median, robust_sd};
-use crate::run::{Run, is_flat};
-use crate::warmup::{Truncation, mser5};
-
-/// A warm-up that moves the mean by less than this is not worth a word.
-const WARMUP_SHARE: f64 = 0.05;
+use crate::numeric::{median, robust_sd};
+use crate::run::Run;
+use crate::warmup::{Settling, settling};
 
 /// Collects every warning, the most important first.
 pub fn warnings(
@@ -28,7 +25,7 @@ pub fn warnings(
     }
     warnings.extend(objectives.iter().filter_map(undecided));
     warnings.extend(drops_without_load(seconds));
-    warnings.extend(settling(run, seconds));
+    warnings.extend(unsettled(run, seconds));
     warnings
 }
 
@@ -92,27 +89,20 @@ fn drops_without_load(seconds: &[SecondRow]) -> Option<String> {
 }
 
 /// A beginning that differs from the rest, in a run without a warm-up.
-fn settling(run: &Run, seconds: &[SecondRow]) -> Option<String> {
-    if run.phases().any(|(_, phase)| phase.role == Role::Warmup) {
-        return None;
-    }
-    let (_, phase) = run.phases().next().filter(|(_, phase)| is_flat(&phase.rate))?;
-    let (start_ns, end_ns) = run.span(phase);
-    let inside = second_of(start_ns) as usize..second_of(end_ns) as usize;
-    let series: Vec<f64> =
-        seconds.get(inside)?.iter().filter_map(|second| second.response_p50_ms).collect();
-    let whole = mean(&series);
-    let differs = |rest: &[f64]| (mean(rest) - whole).abs() > WARMUP_SHARE * whole;
-    match mser5(&series) {
-        Truncation::Trim(cut) if cut > 0 && differs(&series[cut..]) => Some(format!(
-            "the first {cut} s of {} look like warm-up; they count: give the profile a phase of \
-             role warmup to leave them out",
-            phase.name
-        )),
-        Truncation::NotSteady if differs(&series[series.len() / 2..]) => Some(format!(
-            "the median response time does not become steady in the first half of {}",
-            phase.name
-        )),
-        _ => None,
-    }
+fn unsettled(run: &Run, seconds: &[SecondRow]) -> Option<String> {
+    let (phase, settling) = settling(run, seconds)?;
+    let name = &phase.name;
+    Some(match (settling, run.manifest.analysis.trim) {
+        (Settling::After(cut), Trim::None) => format!(
+            "the first {cut} s of {name} look like warm-up; they count: give the profile a phase \
+             of role warmup, or analysis.trim = \"auto\", to leave them out"
+        ),
+        (Settling::After(cut), Trim::Auto) => format!(
+            "the first {cut} s of {name} look like warm-up and are left out of the objectives \
+             (analysis.trim = \"auto\")"
+        ),
+        (Settling::Never, _) => {
+            format!("the median response time does not become steady in the first half of {name}")
+        }
+    })
 }

@@ -5,7 +5,7 @@
 //! processes and rate laws a timeline was drawn from ([`ArrivalKind`], [`RateLaw`]), the
 //! objectives a run is held to ([`Objective`]), and what the analysis publishes
 //! ([`Summary`], [`Suite`], [`Verdict`], [`ExitCode`]), and what it says of several runs
-//! ([`Comparison`], [`Baseline`]).
+//! ([`Comparison`], [`History`], [`Baseline`]).
 //!
 //! It is a leaf: plain data, serde and a little arithmetic. It must not know tokio, hyper,
 //! polars, clocks or terminals.
@@ -15,6 +15,7 @@ pub mod baseline;
 pub mod columns;
 pub mod comparison;
 pub mod digest;
+pub mod history;
 pub mod manifest;
 pub mod mmpp;
 pub mod monitor;
@@ -32,13 +33,14 @@ pub use arrival::ArrivalKind;
 pub use baseline::Baseline;
 pub use comparison::{Comparison, ComparisonVerdict};
 pub use digest::TimelineDigest;
+pub use history::History;
 pub use manifest::{Manifest, PhaseRecord, Role, RunStatus, ScenarioRecord, ShardId, StreamRecord};
 pub use mmpp::{Mmpp, ModulatedCurve};
 pub use objective::{Bound, Metric, Objective};
 pub use outcome::Outcome;
 pub use rate::{RateCurve, RateLaw, Step};
 pub use renewal::{GapFamily, GapLaw, Renewal};
-pub use settings::AnalysisSettings;
+pub use settings::{AnalysisSettings, Trim};
 pub use suite::Suite;
 pub use summary::Summary;
 pub use verdict::{ExitCode, Verdict};

@@ -3,6 +3,24 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What becomes of a beginning that differs from the rest, in a run without a warm-up phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trim {
+    /// It counts, and the reader is told.
+    #[default]
+    None,
+    /// The objectives leave it out, and the reader is told.
+    Auto,
+}
+
+impl Trim {
+    /// Tells whether nothing is left out.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
 /// Constants of the analysis. They travel in `run.json` and are repeated in `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +47,9 @@ pub struct AnalysisSettings {
     pub lag_late_share: f64,
     /// Silence in dispatch, while arrivals were due, above which a run is invalid, in seconds.
     pub gap_max_s: f64,
+    /// What becomes of a beginning that differs from the rest, in a run without a warm-up phase.
+    #[serde(skip_serializing_if = "Trim::is_none")]
+    pub trim: Trim,
 }
 
 impl Default for AnalysisSettings {
@@ -45,6 +66,7 @@ impl Default for AnalysisSettings {
             lag_late_ms: 100.0,
             lag_late_share: 0.001,
             gap_max_s: 1.0,
+            trim: Trim::None,
         }
     }
 }

@@ -282,6 +282,9 @@ pub struct Drift {
     pub windows: u64,
     /// Width of a window in seconds.
     pub window_s: f64,
+    /// Where the windows begin, in seconds from the run's start.
+    #[serde(default)]
+    pub from_s: f64,
     /// Theil–Sen slope in units of the series per second.
     pub slope: Option<f64>,
     /// Fitted start in units of the series.
@@ -539,6 +542,20 @@ pub struct SecondRow {
     pub failed: u64,
     /// Arrivals of this second that were dropped.
     pub dropped: u64,
+    /// Arrivals of this second that ended `http_error`.
+    pub http_error: u64,
+    /// Arrivals of this second that ended `check_failed`.
+    pub check_failed: u64,
+    /// Arrivals of this second that ended `timeout`.
+    pub timeout: u64,
+    /// Arrivals of this second that ended `connect_error`.
+    pub connect_error: u64,
+    /// Arrivals of this second that ended `reset`.
+    pub reset: u64,
+    /// Arrivals of this second that ended `protocol_error`.
+    pub protocol_error: u64,
+    /// Arrivals of this second that were `cancelled`.
+    pub cancelled: u64,
     /// Requests in flight at the end of the second.
     pub in_flight: u64,
     /// Response time of the successes: median, ms.

@@ -155,18 +155,21 @@ fn watch(handles: [RunHandle; 2], live: Live) -> Result<Vec<RunOutcome>, Failure
 /// Judges each run by itself, then compares them.
 #[cfg(feature = "analysis")]
 fn judge(outcomes: &[RunOutcome], args: &AbArgs) -> Result<ExitCode, Failure> {
-    use std::path::PathBuf;
-
     use openload_contract::RunStatus;
 
-    let mut is_invalid = false;
+    use super::analyze::Base;
+    use super::compare;
+
+    let (mut is_invalid, mut base, mut exit) = (false, None, ExitCode::Passed);
     for outcome in outcomes {
-        is_invalid |=
-            analyze::judged(&outcome.run_dir)?.summary.verdict.exit_code() == ExitCode::Invalid;
+        let (analysis, comparison) = analyze::judged(&outcome.run_dir, base.as_ref())?;
+        is_invalid |= analysis.summary.verdict.exit_code() == ExitCode::Invalid;
+        if let Some(comparison) = comparison {
+            compare::tell(&comparison, args.quiet, args.json)?;
+            exit = compare::exit_code(&comparison);
+        }
+        base = Some(Base { path: outcome.run_dir.clone(), options: args.options() });
     }
-    let dirs: Vec<PathBuf> = outcomes.iter().map(|outcome| outcome.run_dir.clone()).collect();
-    let (a, b) = dirs.split_at(1);
-    let exit = super::compare::compare(a, b, args.options(), args.quiet, args.json)?;
     let is_interrupted = outcomes.iter().any(|one| one.status == RunStatus::Interrupted);
     Ok(match exit {
         _ if is_interrupted => ExitCode::Interrupted,
@@ -178,5 +181,5 @@ fn judge(outcomes: &[RunOutcome], args: &AbArgs) -> Result<ExitCode, Failure> {
 /// Says that this build cannot judge.
 #[cfg(not(feature = "analysis"))]
 fn judge(outcomes: &[RunOutcome], _args: &AbArgs) -> Result<ExitCode, Failure> {
-    analyze::one(&outcomes[0].run_dir, false, false, None)
+    analyze::one(&outcomes[0].run_dir, &super::args::VerdictArgs::default())
 }

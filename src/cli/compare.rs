@@ -9,10 +9,13 @@ use super::console::Failure;
 #[cfg(feature = "analysis")]
 pub fn command(args: &CompareArgs) -> Result<ExitCode, Failure> {
     match &args.save {
+        _ if args.history => judging::history(args),
         Some(name) => judging::save(name, args),
         None => {
             let (base, run) = sides(args)?;
-            compare(base, run, args.options(), args.quiet, args.json)
+            let comparison = compared(base, run, args.options())?;
+            tell(&comparison, args.quiet, args.json)?;
+            Ok(exit_code(&comparison))
         }
     }
 }
@@ -44,15 +47,16 @@ fn sides(args: &CompareArgs) -> Result<(&[std::path::PathBuf], &[std::path::Path
 }
 
 #[cfg(feature = "analysis")]
-pub use judging::compare;
+pub use judging::{compared, exit_code, tell};
 
 #[cfg(feature = "analysis")]
 mod judging {
     use std::path::{Path, PathBuf};
 
+    use openload_analysis::compare::history::history as search;
     use openload_analysis::compare::{Options, Subject, baseline};
     use openload_analysis::output;
-    use openload_contract::{ComparisonVerdict, ExitCode};
+    use openload_contract::{Comparison, ComparisonVerdict, ExitCode};
 
     use super::super::args::CompareArgs;
     use super::super::console::{self, Failure};
@@ -70,31 +74,56 @@ mod judging {
         Ok(ExitCode::Passed)
     }
 
-    /// Compares runs with their base and says how they differ.
-    pub fn compare(
+    /// Searches a row of runs for changes, and says where they are.
+    pub fn history(args: &CompareArgs) -> Result<ExitCode, Failure> {
+        let subjects = open(args.runs.iter())?;
+        let history =
+            search(&subjects, args.options()).map_err(|error| Failure::could_not_run(&error))?;
+        let changes = history.metrics.iter().map(|metric| metric.changes.len()).sum::<usize>();
+        if args.json {
+            let text = output::history::json(&history);
+            console::print(text.map_err(|error| Failure::could_not_run(&error))?);
+        } else if args.quiet {
+            console::print(format!("{changes}\n"));
+        } else {
+            let style = output::Style { color: console::wants_color() };
+            console::print(output::history::terminal(&history, style));
+        }
+        Ok(ExitCode::Passed)
+    }
+
+    /// Compares runs with their base.
+    pub fn compared(
         base: &[PathBuf],
         run: &[PathBuf],
         options: Options,
-        quiet: bool,
-        json: bool,
-    ) -> Result<ExitCode, Failure> {
+    ) -> Result<Comparison, Failure> {
         let (base, run) = (open(base.iter())?, open(run.iter())?);
-        let comparison = openload_analysis::compare::compare(&base, &run, options)
-            .map_err(|error| Failure::could_not_run(&error))?;
+        openload_analysis::compare::compare(&base, &run, options)
+            .map_err(|error| Failure::could_not_run(&error))
+    }
+
+    /// Says how runs differ.
+    pub fn tell(comparison: &Comparison, quiet: bool, json: bool) -> Result<(), Failure> {
         if json {
-            let text = output::compare::json(&comparison);
+            let text = output::compare::json(comparison);
             console::print(text.map_err(|error| Failure::could_not_run(&error))?);
         } else if quiet {
             console::print(format!("{}\n", comparison.verdict.name()));
         } else {
             let style = output::Style { color: console::wants_color() };
-            console::print(output::compare::terminal(&comparison, style));
+            console::print(output::compare::terminal(comparison, style));
         }
-        Ok(match comparison.verdict {
+        Ok(())
+    }
+
+    /// What a comparison makes of a command.
+    pub fn exit_code(comparison: &Comparison) -> ExitCode {
+        match comparison.verdict {
             ComparisonVerdict::Regression => ExitCode::Regression,
             ComparisonVerdict::Improvement | ComparisonVerdict::NoRegression => ExitCode::Passed,
             ComparisonVerdict::TooFewSamples | ComparisonVerdict::Refused => ExitCode::CouldNotRun,
-        })
+        }
     }
 
     fn open<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<Subject>, Failure> {

@@ -9,6 +9,7 @@ mod console;
 mod doctor;
 mod plan;
 mod progress;
+mod query;
 mod replay;
 mod run;
 mod schema;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         Some(Command::Trace { what }) => trace::command(&what),
         Some(Command::Analyze(analyze)) => analyze::command(&analyze),
         Some(Command::Compare(compare)) => compare::command(&compare),
+        Some(Command::Query(query)) => query::command(&query),
         Some(Command::Ab(ab)) => ab::command(&ab),
         Some(Command::Suite(suite)) => suite::command(&suite),
         Some(Command::Target(target)) => target::command(&target),

@@ -35,9 +35,10 @@ pub fn run(plan: Plan, shard: ShardId, args: &RunArgs) -> Result<ExitCode, Failu
         console::print(describe(&plan, shard)?);
         return Ok(ExitCode::Passed);
     }
-    if !args.quiet && !args.json {
+    if args.verdict.is_loud() {
         tell_traces(&plan);
     }
+    analyze::check_base(&args.verdict)?;
     confirm(&plan, args.yes)?;
     let outcome = record(plan, shard, args)?;
     judge(&outcome, shard.count > 1, args)
@@ -46,7 +47,7 @@ pub fn run(plan: Plan, shard: ShardId, args: &RunArgs) -> Result<ExitCode, Failu
 /// Runs a plan to its end and records it; judges nothing.
 pub fn record(plan: Plan, shard: ShardId, args: &RunArgs) -> Result<RunOutcome, Failure> {
     let settings = settings(args, &plan, shard);
-    let is_loud = !args.quiet && !args.json;
+    let is_loud = args.verdict.is_loud();
     if is_loud {
         console::say(introduce(&plan, &settings));
         warn_above_calibration(&plan, &settings);
@@ -134,7 +135,7 @@ fn watch(handle: RunHandle, args: &RunArgs) -> Result<RunOutcome, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::could_not_run(&error))?;
-    let live = if args.quiet || args.json { super::args::Live::None } else { args.live };
+    let live = if args.verdict.is_loud() { args.live } else { super::args::Live::None };
     let mut line = ProgressLine::new(live, handle.manifest());
     runtime.block_on(async {
         let (mut requests, stop) = (StopRequests::new(), handle.stop_signal());
@@ -196,7 +197,7 @@ fn judge(outcome: &RunOutcome, is_shard: bool, args: &RunArgs) -> Result<ExitCod
     let is_interrupted = outcome.status == RunStatus::Interrupted && !outcome.is_aborted;
     let is_only_recorded = args.no_analysis || is_shard || cfg!(not(feature = "analysis"));
     let exit = if is_only_recorded {
-        if !args.quiet && !args.json {
+        if args.verdict.is_loud() {
             console::say(format!(
                 "recorded; judge it with gen analyze {}",
                 outcome.run_dir.display()
@@ -204,8 +205,7 @@ fn judge(outcome: &RunOutcome, is_shard: bool, args: &RunArgs) -> Result<ExitCod
         }
         ExitCode::Passed
     } else {
-        let markdown = args.summary_markdown.as_deref();
-        analyze::one(&outcome.run_dir, args.quiet, args.json, markdown)?
+        analyze::one(&outcome.run_dir, &args.verdict)?
     };
     Ok(if is_interrupted { ExitCode::Interrupted } else { exit })
 }

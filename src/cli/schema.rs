@@ -2,7 +2,9 @@
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use openload_contract::{Baseline, Comparison, ExitCode, Suite, Summary, columns, monitor};
+use openload_contract::{
+    Baseline, Comparison, ExitCode, History, Suite, Summary, columns, monitor,
+};
 use serde::Serialize;
 
 use super::args::{Args, SchemaKind};
@@ -16,6 +18,7 @@ pub fn command(kind: SchemaKind) -> Result<ExitCode, Failure> {
         SchemaKind::Monitor => console::print(monitor::dictionary()),
         SchemaKind::Summary => console::print(pretty(&schemars::schema_for!(Summary))),
         SchemaKind::Comparison => console::print(pretty(&schemars::schema_for!(Comparison))),
+        SchemaKind::History => console::print(pretty(&schemars::schema_for!(History))),
         SchemaKind::Baseline => console::print(pretty(&schemars::schema_for!(Baseline))),
         SchemaKind::Suite => console::print(pretty(&schemars::schema_for!(Suite))),
     }

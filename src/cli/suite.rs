@@ -12,7 +12,7 @@ use openload_contract::suite::{Ending, SuiteRun};
 use openload_contract::{ExitCode, ShardId, Suite};
 
 use super::analyze;
-use super::args::{RunArgs, SuiteArgs};
+use super::args::{RunArgs, SuiteArgs, VerdictArgs};
 use super::confirm::confirm;
 use super::console::{self, Failure};
 use super::run;
@@ -120,8 +120,8 @@ fn run_all(
         }
         let run_args = run_args(args, folder.run_dir(index));
         let recorded = run::record(run.plan, ShardId::default(), &run_args);
-        match recorded.and_then(|_| analyze::judged(&folder.run_dir(index))) {
-            Ok(analysis) => folder.judged(index, analysis.summary),
+        match recorded.and_then(|_| analyze::judged(&folder.run_dir(index), None)) {
+            Ok((analysis, _)) => folder.judged(index, analysis.summary),
             Err(failure) => {
                 console::report(&failure);
                 let error = failure.message.trim_start_matches("error: ").to_owned();
@@ -150,9 +150,12 @@ fn run_args(args: &SuiteArgs, run_dir: PathBuf) -> RunArgs {
         dry_run: false,
         no_analysis: false,
         live: args.live,
-        quiet: args.quiet,
-        json: args.json,
-        summary_markdown: None,
+        verdict: VerdictArgs {
+            base: None,
+            quiet: args.quiet,
+            json: args.json,
+            summary_markdown: None,
+        },
         yes: true,
     }
 }

@@ -1,6 +1,6 @@
 //! The constants of the analysis, as a profile writes them: with units.
 
-use openload_contract::AnalysisSettings;
+use openload_contract::{AnalysisSettings, Trim};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct RawAnalysis {
     pub lag_late_share: Located<Written<Share>>,
     /// Silence in dispatch, while arrivals were due, above which a run is invalid.
     pub gap_max: Located<Written<Time>>,
+    /// Whether the objectives leave out a beginning that differs from the rest, in a run without
+    /// a warm-up phase.
+    pub trim: Trim,
 }
 
 impl Default for RawAnalysis {
@@ -53,6 +56,7 @@ impl Default for RawAnalysis {
             lag_late: time(settings.lag_late_ms / 1e3),
             lag_late_share: share(settings.lag_late_share),
             gap_max: time(settings.gap_max_s),
+            trim: settings.trim,
         }
     }
 }

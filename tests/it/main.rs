@@ -10,6 +10,7 @@
 mod abort;
 mod at_scale;
 mod bad_input;
+mod browser;
 mod cli;
 mod compare;
 mod confession;

@@ -15,10 +15,12 @@
 //! threshold and not against zero. The metrics are tested as one family ([`holm`]), so that the
 //! probability to call any change within its threshold a regression is at most [`LEVEL`].
 //! Everything is a pure function from readings and rows to an [`Effect`]; [`judge`] puts the
-//! answers together, [`refusal`] says why some runs must not be compared at all.
+//! answers together, [`refusal`] says why some runs must not be compared at all, and [`history`]
+//! searches a long row of runs for the ones with which something changed.
 
 pub mod baseline;
 pub mod effect;
+pub mod history;
 pub mod holm;
 pub mod judge;
 pub mod options;

@@ -37,6 +37,17 @@ impl Subject {
         Self { reading, run: None, faults: Vec::new() }
     }
 
+    /// Tells whether `path` stands for something that [`Subject::open`] may read.
+    ///
+    /// # Errors
+    /// When there is nothing of that name.
+    pub fn find(path: &Path) -> Result<(), BaselineError> {
+        if path.exists() || baseline_path(path).is_some_and(|file| file.is_file()) {
+            return Ok(());
+        }
+        Err(BaselineError::Missing { path: path.to_owned() })
+    }
+
     /// Reads what `path` stands for: a run directory, a baseline file, or the name of a file in
     /// `results/baselines`.
     ///

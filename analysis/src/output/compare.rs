@@ -59,12 +59,11 @@ pub fn reason(metric: &MetricComparison) -> String {
 }
 
 fn head(page: &mut Page, comparison: &Comparison) {
-    let (word, tint) = match comparison.verdict {
-        ComparisonVerdict::Regression => ("REGRESSION", Tint::Bad),
-        ComparisonVerdict::Improvement => ("IMPROVEMENT", Tint::Good),
-        ComparisonVerdict::NoRegression => ("NO REGRESSION", Tint::Good),
-        ComparisonVerdict::TooFewSamples => ("TOO FEW SAMPLES", Tint::Doubt),
-        ComparisonVerdict::Refused => ("NOT COMPARABLE", Tint::Doubt),
+    let word = verdict_text(comparison.verdict);
+    let tint = match comparison.verdict {
+        ComparisonVerdict::Regression => Tint::Bad,
+        ComparisonVerdict::Improvement | ComparisonVerdict::NoRegression => Tint::Good,
+        ComparisonVerdict::TooFewSamples | ComparisonVerdict::Refused => Tint::Doubt,
     };
     let profile = comparison.base.first().map_or("", |run| run.name.as_str());
     let mut facts = vec![format!("{word}  {}", clip(&escape::terminal(profile), 24))];
@@ -72,7 +71,18 @@ fn head(page: &mut Page, comparison: &Comparison) {
     page.tinted(&facts.join("   "), word, tint);
 }
 
-fn method_text(method: Method) -> &'static str {
+/// The verdict in words.
+pub(super) fn verdict_text(verdict: ComparisonVerdict) -> &'static str {
+    match verdict {
+        ComparisonVerdict::Regression => "REGRESSION",
+        ComparisonVerdict::Improvement => "IMPROVEMENT",
+        ComparisonVerdict::NoRegression => "NO REGRESSION",
+        ComparisonVerdict::TooFewSamples => "TOO FEW SAMPLES",
+        ComparisonVerdict::Refused => "NOT COMPARABLE",
+    }
+}
+
+pub(super) fn method_text(method: Method) -> &'static str {
     match method {
         Method::Paired => "paired: batches of the same arrivals",
         Method::Unpaired => "unpaired: each run's own interval",
@@ -127,7 +137,7 @@ fn table(page: &mut Page, comparison: &Comparison) {
 }
 
 /// The smaller of the two p-values over the family: of what stands out more.
-fn p_value(metric: &MetricComparison) -> String {
+pub(super) fn p_value(metric: &MetricComparison) -> String {
     let both = metric.p_worse_adjusted.zip(metric.p_better_adjusted);
     match both.map(|(worse, better)| worse.min(better)) {
         None => "-".to_owned(),
@@ -136,25 +146,30 @@ fn p_value(metric: &MetricComparison) -> String {
     }
 }
 
-fn name(metric: &MetricComparison) -> String {
-    let what = match metric.metric {
+pub(super) fn name(metric: &MetricComparison) -> String {
+    name_in(metric.metric, metric.phase.as_deref())
+}
+
+/// Names a metric of a phase, or of everything measured.
+pub(super) fn name_in(metric: ComparedMetric, phase: Option<&str>) -> String {
+    let what = match metric {
         ComparedMetric::P50 => "p50",
         ComparedMetric::P99 => "p99",
         ComparedMetric::ErrorShare => "error share",
         ComparedMetric::GoodputShare => "goodput share",
     };
-    match &metric.phase {
+    match phase {
         Some(phase) => format!("{what} in {}", escape::terminal(phase)),
         None => what.to_owned(),
     }
 }
 
-fn threshold(metric: &MetricComparison) -> String {
+pub(super) fn threshold(metric: &MetricComparison) -> String {
     let sign = if metric.metric == ComparedMetric::GoodputShare { -1.0 } else { 1.0 };
     signed(metric.metric, sign * metric.threshold)
 }
 
-fn answer(answer: Answer) -> &'static str {
+pub(super) fn answer(answer: Answer) -> &'static str {
     match answer {
         Answer::Worse => "worse",
         Answer::Better => "better",
@@ -165,7 +180,7 @@ fn answer(answer: Answer) -> &'static str {
 }
 
 /// A change with its sign: percent for durations, points for shares.
-fn signed(metric: ComparedMetric, change: f64) -> String {
+pub(super) fn signed(metric: ComparedMetric, change: f64) -> String {
     format!("{} {}", plus(metric, change), unit(metric))
 }
 
@@ -187,7 +202,7 @@ fn plus(metric: ComparedMetric, change: f64) -> String {
     }
 }
 
-fn interval(metric: &MetricComparison) -> String {
+pub(super) fn interval(metric: &MetricComparison) -> String {
     let (plus, unit) = (|change| plus(metric.metric, change), unit(metric.metric));
     match (metric.ci95.low, metric.ci95.high) {
         (Some(low), Some(high)) => format!("{} to {} {unit}", plus(low), plus(high)),
@@ -198,7 +213,7 @@ fn interval(metric: &MetricComparison) -> String {
 }
 
 /// What such a comparison finds in four of five cases.
-fn detectable(comparison: &Comparison) -> Vec<String> {
+pub(super) fn detectable(comparison: &Comparison) -> Vec<String> {
     let known = comparison.metrics.iter().filter(|metric| metric.phase.is_none());
     known
         .filter_map(|metric| {
@@ -209,7 +224,7 @@ fn detectable(comparison: &Comparison) -> Vec<String> {
         .collect()
 }
 
-fn remarks(comparison: &Comparison) -> Vec<String> {
+pub(super) fn remarks(comparison: &Comparison) -> Vec<String> {
     let noted = comparison.metrics.iter().filter_map(|metric| {
         Some(format!("{}: {}", name(metric), escape::terminal(metric.note.as_deref()?)))
     });
@@ -217,7 +232,7 @@ fn remarks(comparison: &Comparison) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use openload_contract::SCHEMA_VERSION;
     use openload_contract::objective::Unit;
     use openload_contract::summary::Interval;
@@ -247,8 +262,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_metric_is_one_line_with_its_answer() {
+    /// A regression with every answer but one.
+    pub(in super::super) fn example() -> Comparison {
         let run = ComparedRun {
             id: "2026-01-01T00-00-00Z-42".to_owned(),
             name: "spike".to_owned(),
@@ -263,7 +278,7 @@ mod tests {
             metric(ComparedMetric::ErrorShare, Some(-0.0002), Answer::Same),
             metric(ComparedMetric::GoodputShare, Some(0.0), Answer::Unclear),
         ];
-        let comparison = Comparison {
+        Comparison {
             schema_version: SCHEMA_VERSION.to_owned(),
             verdict: ComparisonVerdict::Regression,
             reasons: vec![reason(&metrics[0])],
@@ -274,7 +289,12 @@ mod tests {
             base: vec![run.clone()],
             run: vec![run],
             metrics,
-        };
+        }
+    }
+
+    #[test]
+    fn every_metric_is_one_line_with_its_answer() {
+        let comparison = example();
         let text = terminal(&comparison, Style::default());
         assert_eq!(
             comparison.reasons,

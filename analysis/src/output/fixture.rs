@@ -12,10 +12,12 @@ use openload_contract::summary::{
     Recovery, RequestCounts, RunFacts, SecondRow, TailBlame, Validity,
 };
 use openload_contract::{
-    AnalysisSettings, ArrivalKind, Bound, Manifest, Metric, Objective, PhaseRecord, RateLaw, Role,
-    RunStatus, SCHEMA_VERSION, ScenarioRecord, ShardId, StreamRecord, Suite, Summary, Verdict,
+    AnalysisSettings, ArrivalKind, Bound, Comparison, Manifest, Metric, Objective, PhaseRecord,
+    RateLaw, Role, RunStatus, SCHEMA_VERSION, ScenarioRecord, ShardId, StreamRecord, Suite,
+    Summary, Verdict,
 };
 
+use super::Results;
 use crate::heat::{HeatColumn, HeatMap};
 use crate::suite::SuiteFolder;
 
@@ -40,6 +42,16 @@ pub struct Fixture {
     pub heat: HeatMap,
     /// What was run.
     pub manifest: Manifest,
+    /// How it differs from its base.
+    pub comparison: Option<Comparison>,
+}
+
+impl Fixture {
+    /// What the files of the run are made from.
+    pub fn results(&self) -> Results<'_> {
+        let Self { summary, seconds, heat, manifest, comparison, .. } = self;
+        Results { summary, seconds, heat, manifest, comparison: comparison.as_ref() }
+    }
 }
 
 /// Returns every fixture.
@@ -142,7 +154,8 @@ pub fn pass() -> Fixture {
         settings: AnalysisSettings::default(),
     };
     let heat = heat(&seconds());
-    Fixture { label: "pass", seconds: seconds(), heat, manifest: manifest(&summary), summary }
+    let manifest = manifest(&summary);
+    Fixture { label: "pass", seconds: seconds(), heat, manifest, summary, comparison: None }
 }
 
 /// The same spike with errors and a missed objective.
@@ -167,12 +180,14 @@ pub fn fail() -> Fixture {
     summary.validity.checks.push(check("cpu", CheckLevel::Warn, "83 % of 2 cores in 2 s"));
     for row in &mut fixture.seconds[20..27] {
         (row.ok, row.failed) = (row.offered - 20, 20);
+        (row.http_error, row.timeout) = (14, 6);
     }
     fixture.seconds[22].dropped = 3;
     fixture.seconds[22].failed += 1;
     fixture.seconds[22].ok -= 1;
     fixture.manifest = manifest(&fixture.summary);
-    Fixture { label: "fail", ..fixture }
+    let comparison = Some(super::compare::tests::example());
+    Fixture { label: "fail", comparison, ..fixture }
 }
 
 /// A run in which the generator was late.
@@ -299,6 +314,11 @@ pub fn hostile() -> Fixture {
     let summary = &mut fixture.summary;
     summary.run.name = name.clone();
     summary.run.target = name.clone();
+    if let Some(comparison) = &mut fixture.comparison {
+        comparison.base[0].target = name.clone();
+        comparison.warnings = vec![name.clone()];
+        comparison.metrics[0].phase = Some(name.clone());
+    }
     summary.by_scenario = [(name.clone(), summary.all.clone())].into();
     summary.by_request = summary.by_scenario.clone();
     summary.by_phase = summary.by_scenario.clone();
@@ -530,6 +550,7 @@ fn no_drift() -> Drift {
         text: "insufficient: 6 windows of 10 s, 30 needed".to_owned(),
         windows: 6,
         window_s: 10.0,
+        from_s: 0.0,
         slope: None,
         start: None,
         change_24h: None,
@@ -703,8 +724,6 @@ fn second(t_s: u64, rate: u64, backlog: u64) -> SecondRow {
         sent: offered,
         completed: offered - offered.min(slow as u64 / 8),
         ok: offered,
-        failed: 0,
-        dropped: 0,
         in_flight: 3 + slow as u64 / 4,
         response_p50_ms: ms(9.0 + 0.6 * slow),
         response_p90_ms: ms(16.0 + 0.8 * slow),
@@ -718,6 +737,6 @@ fn second(t_s: u64, rate: u64, backlog: u64) -> SecondRow {
         lag_max_us: ms(900.0 + slow),
         cpu_cores: ms(0.21 + rate as f64 / 1_500.0),
         rss_bytes: Some(31_000_000 + t_s * 2_000),
-        target_rss_bytes: None,
+        ..SecondRow::default()
     }
 }

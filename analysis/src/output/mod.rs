@@ -17,16 +17,23 @@ mod escape;
 #[cfg(test)]
 mod fixture;
 mod group;
+pub mod history;
 mod junit;
 mod markdown;
 mod number;
 mod quantile;
 mod report;
-mod second;
+pub(crate) mod second;
 mod suite;
+pub mod table;
 mod text;
 mod words;
 mod write;
+
+use openload_contract::summary::SecondRow;
+use openload_contract::{Comparison, Manifest, Summary};
+
+use crate::heat::HeatMap;
 
 pub use markdown::run as markdown;
 pub use markdown::suite as suite_markdown;
@@ -35,3 +42,18 @@ pub use text::{Style, terminal};
 pub use write::{
     OutputError, append, suite_json, summary_json, write_all, write_baselines, write_suite,
 };
+
+/// All that the files of a run show.
+#[derive(Debug, Clone, Copy)]
+pub struct Results<'a> {
+    /// What the run comes to.
+    pub summary: &'a Summary,
+    /// The run second by second.
+    pub seconds: &'a [SecondRow],
+    /// How response times are spread over the run.
+    pub heat: &'a HeatMap,
+    /// What was run.
+    pub manifest: &'a Manifest,
+    /// How the run differs from a base, if one was given.
+    pub comparison: Option<&'a Comparison>,
+}

@@ -11,6 +11,7 @@
 //! without a `<`. A content security policy in the page forbids it every request.
 
 mod chart;
+mod comparison;
 mod curve;
 mod run;
 mod section;
@@ -21,13 +22,9 @@ pub(super) use section::objectives as objectives_table;
 pub(super) use table::Table;
 
 use minijinja::{Environment, Value, context};
-use openload_contract::summary::SecondRow;
-use openload_contract::{Manifest, Summary};
 use serde_json::json;
 
-use super::escape;
-use super::second;
-use crate::heat::HeatMap;
+use super::{Results, escape, second};
 
 /// Most points of a chart: about one for each pixel of a wide screen.
 const STEPS: usize = 1_800;
@@ -40,12 +37,8 @@ pub(super) const TABLES_NAME: &str = "tables.html";
 pub(super) const TABLES: &str = include_str!("../../assets/tables.html");
 
 /// Renders `report.html`.
-pub fn render(
-    summary: &Summary,
-    seconds: &[SecondRow],
-    heat: &HeatMap,
-    manifest: &Manifest,
-) -> Result<String, minijinja::Error> {
+pub fn render(results: &Results<'_>) -> Result<String, minijinja::Error> {
+    let &Results { summary, seconds, heat, manifest, comparison } = results;
     let steps = second::thin(seconds, STEPS);
     let charts = chart::charts(&steps, summary, manifest);
     let curve = curve::curve(&summary.all);
@@ -55,6 +48,7 @@ pub fn render(
     environment.add_template(TEMPLATE, include_str!("../../assets/report.html"))?;
     environment.get_template(TEMPLATE)?.render(context! {
         page => template_value(json!(section::page(summary, manifest))),
+        comparison => template_value(json!(comparison.map(comparison::section))),
         charts => template_value(json!(charts)),
         curve => template_value(json!(curve)),
         step_s => steps.width,
@@ -97,7 +91,7 @@ mod tests {
     use super::render;
 
     fn page(fixture: &Fixture) -> String {
-        render(&fixture.summary, &fixture.seconds, &fixture.heat, &fixture.manifest).unwrap()
+        render(&fixture.results()).unwrap()
     }
 
     /// Returns what stands between two marks.

@@ -31,13 +31,20 @@ const fn field(name: &'static str, join: Join, get: fn(&SecondRow) -> Option<f64
 }
 
 /// Every numeric column after `t_s` and `phase`, in file order.
-pub const FIELDS: [Field; 20] = [
+pub const FIELDS: [Field; 27] = [
     field("offered", Join::Mean, |row| Some(row.offered as f64)),
     field("sent", Join::Mean, |row| Some(row.sent as f64)),
     field("completed", Join::Mean, |row| Some(row.completed as f64)),
     field("ok", Join::Mean, |row| Some(row.ok as f64)),
     field("failed", Join::Mean, |row| Some(row.failed as f64)),
     field("dropped", Join::Mean, |row| Some(row.dropped as f64)),
+    field("http_error", Join::Mean, |row| Some(row.http_error as f64)),
+    field("check_failed", Join::Mean, |row| Some(row.check_failed as f64)),
+    field("timeout", Join::Mean, |row| Some(row.timeout as f64)),
+    field("connect_error", Join::Mean, |row| Some(row.connect_error as f64)),
+    field("reset", Join::Mean, |row| Some(row.reset as f64)),
+    field("protocol_error", Join::Mean, |row| Some(row.protocol_error as f64)),
+    field("cancelled", Join::Mean, |row| Some(row.cancelled as f64)),
     field("in_flight", Join::Worst, |row| Some(row.in_flight as f64)),
     field("response_p50_ms", Join::Worst, |row| row.response_p50_ms),
     field("response_p90_ms", Join::Worst, |row| row.response_p90_ms),
@@ -84,6 +91,12 @@ impl Steps<'_> {
 }
 
 impl Field {
+    /// Tells whether the values of single seconds are whole numbers.
+    pub fn is_count(&self) -> bool {
+        let is_measured = self.name.ends_with("_ms") || self.name.ends_with("_us");
+        !is_measured && self.name != "cpu_cores"
+    }
+
     fn join(&self, step: &[SecondRow]) -> Option<f64> {
         let known = step.iter().filter_map(self.get);
         match self.join {
@@ -111,6 +124,14 @@ mod tests {
         names.extend(["t_s", "phase"]);
         names.sort_unstable();
         assert_eq!(names, row.as_object().unwrap().keys().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn counts_are_told_from_times() {
+        let counts = FIELDS.iter().filter(|field| field.is_count()).map(|field| field.name);
+        let times = FIELDS.iter().filter(|field| !field.is_count()).map(|field| field.name);
+        assert!(times.clone().all(|name| !name.ends_with("bytes") && name != "offered"));
+        assert_eq!((counts.count(), times.count()), (16, 11));
     }
 
     #[test]

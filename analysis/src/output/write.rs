@@ -5,11 +5,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use openload_contract::suite::FILE_NAME;
-use openload_contract::summary::SecondRow;
-use openload_contract::{Manifest, Suite, Summary};
+use openload_contract::{Suite, Summary};
 
-use super::{baselines, csv, junit, markdown, report, suite};
-use crate::heat::HeatMap;
+use super::{Results, baselines, csv, junit, markdown, report, suite};
 use crate::suite::SuiteFolder;
 
 /// Names of the result files, in the order in which they are written.
@@ -39,19 +37,13 @@ pub enum OutputError {
 ///
 /// Everything is rendered before the first byte is written, and each file appears under its
 /// name only when it is complete. The same input gives the same bytes.
-pub fn write_all(
-    run_dir: &Path,
-    summary: &Summary,
-    seconds: &[SecondRow],
-    heat: &HeatMap,
-    manifest: &Manifest,
-) -> Result<Vec<PathBuf>, OutputError> {
+pub fn write_all(run_dir: &Path, results: &Results<'_>) -> Result<Vec<PathBuf>, OutputError> {
     let texts = [
-        report::render(summary, seconds, heat, manifest)?,
-        summary_json(summary)?,
-        csv::summary(summary),
-        csv::timeseries(seconds),
-        junit::render(summary),
+        report::render(results)?,
+        summary_json(results.summary)?,
+        csv::summary(results.summary),
+        csv::timeseries(results.seconds),
+        junit::render(results.summary),
     ];
     NAMES.iter().zip(texts).map(|(name, text)| write(run_dir, name, &text)).collect()
 }
@@ -133,10 +125,8 @@ mod tests {
     fn every_fixture_is_written_whole_and_the_same_each_time() {
         for fixture in fixture::all() {
             let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-            let paths = [first.path(), second.path()].map(|dir| {
-                write_all(dir, &fixture.summary, &fixture.seconds, &fixture.heat, &fixture.manifest)
-                    .unwrap()
-            });
+            let paths = [first.path(), second.path()]
+                .map(|dir| write_all(dir, &fixture.results()).unwrap());
             for (one, other) in paths[0].iter().zip(&paths[1]) {
                 assert_eq!(fs::read(one).unwrap(), fs::read(other).unwrap(), "{one:?}");
             }
@@ -158,13 +148,7 @@ mod tests {
     fn a_missing_directory_is_named_in_the_error() {
         let fixture = fixture::pass();
         let missing = PathBuf::from("/nonexistent/run");
-        let error = write_all(
-            &missing,
-            &fixture.summary,
-            &fixture.seconds,
-            &fixture.heat,
-            &fixture.manifest,
-        );
+        let error = write_all(&missing, &fixture.results());
         assert!(error.unwrap_err().to_string().contains("/nonexistent/run"));
     }
 
@@ -176,8 +160,7 @@ mod tests {
         for fixture in fixture::all() {
             let dir = dir.join(fixture.label);
             fs::create_dir_all(&dir).unwrap();
-            write_all(&dir, &fixture.summary, &fixture.seconds, &fixture.heat, &fixture.manifest)
-                .unwrap();
+            write_all(&dir, &fixture.results()).unwrap();
         }
     }
 }

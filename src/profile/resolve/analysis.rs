@@ -33,6 +33,7 @@ impl Checker<'_> {
             lag_late_ms: to_ms(lag_late?),
             lag_late_share: lag_late_share?,
             gap_max_s: gap_max?,
+            trim: raw.trim,
         })
     }
 }

@@ -16,6 +16,8 @@ struct Spec {
     title: &'static str,
     unit: Unit,
     is_log: bool,
+    /// Whether lines after the first that are 0 throughout are left out.
+    is_sparse: bool,
     /// Label and column of each line.
     lines: &'static [(&'static str, &'static str)],
 }
@@ -39,6 +41,7 @@ const SPECS: [Spec; 7] = [
         title: "Arrivals and responses per second",
         unit: Unit::PerSecond,
         is_log: false,
+        is_sparse: false,
         lines: &[
             ("offered", "offered"),
             ("achieved (sent)", "sent"),
@@ -51,6 +54,7 @@ const SPECS: [Spec; 7] = [
         title: "Response time of the successes",
         unit: Unit::Ms,
         is_log: true,
+        is_sparse: false,
         lines: &[
             ("p50", "response_p50_ms"),
             ("p90", "response_p90_ms"),
@@ -63,13 +67,25 @@ const SPECS: [Spec; 7] = [
         title: "Failed arrivals per second",
         unit: Unit::PerSecond,
         is_log: false,
-        lines: &[("failed", "failed"), ("of them dropped", "dropped")],
+        is_sparse: true,
+        lines: &[
+            ("all", "failed"),
+            ("http_error", "http_error"),
+            ("timeout", "timeout"),
+            ("connect_error", "connect_error"),
+            ("dropped", "dropped"),
+            ("reset", "reset"),
+            ("check_failed", "check_failed"),
+            ("protocol_error", "protocol_error"),
+            ("cancelled", "cancelled"),
+        ],
     },
     Spec {
         id: "in-flight",
         title: "Requests in flight",
         unit: Unit::Count,
         is_log: false,
+        is_sparse: false,
         lines: &[("in flight", "in_flight")],
     },
     Spec {
@@ -77,6 +93,7 @@ const SPECS: [Spec; 7] = [
         title: "Schedule lag",
         unit: Unit::Us,
         is_log: true,
+        is_sparse: false,
         lines: &[("p50", "lag_p50_us"), ("p99", "lag_p99_us"), ("max", "lag_max_us")],
     },
     Spec {
@@ -84,6 +101,7 @@ const SPECS: [Spec; 7] = [
         title: "Processor time of the generator",
         unit: Unit::Cores,
         is_log: false,
+        is_sparse: false,
         lines: &[("cores in use", "cpu_cores")],
     },
     Spec {
@@ -91,6 +109,7 @@ const SPECS: [Spec; 7] = [
         title: "Resident memory",
         unit: Unit::Bytes,
         is_log: false,
+        is_sparse: false,
         lines: &[("generator", "rss_bytes"), ("target", "target_rss_bytes")],
     },
 ];
@@ -145,7 +164,10 @@ pub fn charts(steps: &Steps<'_>, summary: &Summary, manifest: &Manifest) -> Vec<
 fn chart(spec: &Spec, steps: &Steps<'_>, summary: &Summary, manifest: &Manifest) -> Option<Chart> {
     let mut lines = vec![];
     let mut sentences = vec![];
-    for (label, column) in spec.lines {
+    for (place, (label, column)) in spec.lines.iter().enumerate() {
+        if place > 0 && spec.is_sparse && is_zero(steps, column) {
+            continue;
+        }
         if let Some(range) = describe_line(steps, column, spec.unit) {
             sentences.push(format!("{label}: {range}"));
             lines.push(Line { label, column });
@@ -165,6 +187,12 @@ fn chart(spec: &Spec, steps: &Steps<'_>, summary: &Summary, manifest: &Manifest)
         limits,
         description: sentences.join("; ") + ".",
     })
+}
+
+/// Tells whether a column is 0 throughout.
+fn is_zero(steps: &Steps<'_>, column: &str) -> bool {
+    let values = second::find(column).map(|field| steps.column(field));
+    values.into_iter().flatten().flatten().all(|value| value == 0.0)
 }
 
 /// Tells the range of a column in words; `None` when it has no values.
@@ -245,6 +273,7 @@ pub fn run_data(
         "curve": curve,
         "heat": heat_data(heat),
         "phases": phases(manifest),
+        "trends": trends(summary),
         "recovery": summary.recovery.iter().filter_map(bracket).collect::<Vec<_>>(),
     })
 }
@@ -275,6 +304,32 @@ fn phases(manifest: &Manifest) -> Vec<Value> {
         })
     };
     records.unwrap_or_default().iter().map(phase).collect()
+}
+
+/// Lays out the fitted lines of the drift analysis, each on the chart of its series.
+fn trends(summary: &Summary) -> Vec<Value> {
+    let places = [
+        ("response_p50", "response", "p50"),
+        ("response_p99", "response", "p99"),
+        ("goodput", "rate", "goodput"),
+        ("lag_p99", "lag", "p99"),
+        ("target_memory", "memory", "target"),
+    ];
+    let trend = |(series, chart, label): (&str, &str, &str)| {
+        let drift = summary.drift.get(series)?;
+        let (slope, start, change) = (drift.slope?, drift.start?, drift.change_24h?);
+        let length_s = drift.windows as f64 * drift.window_s;
+        let sign = if change < 0.0 { "" } else { "+" };
+        Some(json!({
+            "chart": chart,
+            "from_s": drift.from_s,
+            "to_s": drift.from_s + length_s,
+            "from": start,
+            "to": start + slope * length_s,
+            "label": format!("{label} trend {sign}{} in 24 h", number::percent(change)),
+        }))
+    };
+    places.into_iter().filter_map(trend).collect()
 }
 
 /// Lays out the bracket between the end of a spike and the recovery from it.
