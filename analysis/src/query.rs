@@ -94,7 +94,10 @@ pub fn query(sql: &str, run_dirs: &[PathBuf]) -> Result<Answer, QueryError> {
 }
 
 fn refused(error: PolarsError) -> QueryError {
-    QueryError::Sql { message: error.to_string() }
+    let message = error.to_string();
+    // The engine knows only the columns that were read.
+    let message = message.split("; valid columns").next().unwrap_or(&message);
+    QueryError::Sql { message: message.to_owned() }
 }
 
 /// The tables with their columns, for whoever named one wrongly.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Bench, Run, gen_command, steady};
+use crate::support::{Bench, Run, gen_command, retry, steady};
 
 /// A Chromium, when this machine has one.
 fn browser() -> Option<String> {
@@ -38,7 +38,9 @@ for (const level of ["error", "warn"]) console[level] = (...words) => faults.pus
 
 /// Stands last: uses every control, then writes down what can be seen.
 const LOOK: &str = r#"<script>
-(() => {
+(async () => {
+  const drawn = () => new Promise((resolve) => setTimeout(resolve, 300));
+  await drawn();
   const all = (from, what) => [...from.querySelectorAll(what)];
   const text = (element) => element.innerText.trim();
   const inks = (canvas) => {
@@ -56,6 +58,7 @@ const LOOK: &str = r#"<script>
     if (select) all(select, "option").reverse().forEach(({ value }) => { select.value = value; select.dispatchEvent(new Event("change")); });
   }
   all(document, "details").forEach((details) => { details.open = true; details.dispatchEvent(new Event("toggle")); });
+  await drawn();
   const tables = {};
   all(document, "table").forEach((table) => {
     tables[table.caption.textContent] = [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
@@ -173,9 +176,16 @@ fn a_report_shows_every_section_and_the_figures_of_its_summary() {
         command.current_dir(bench.dir.path()).args(arguments);
         Run::new(out.clone(), command.output().unwrap())
     };
-    let failing = "target.embedded.error_rate=0.02";
-    gen_in(&["--profile", "spike", "--time-scale", "0.1", "--set", failing, "--out", "spike"]);
-    gen_in(&["compare", "--save", "before", "spike"]);
+    retry(3, |_| {
+        let profile = ["--profile", "spike", "--time-scale", "0.1", "--out", "spike"];
+        let failing = ["--set", "target.embedded.error_rate=0.02"];
+        // How late the generator was is not what this is about.
+        let patient = ["--set", "analysis.lag_p99_max=200ms", "--set", "analysis.lag_late=500ms"];
+        let _ = std::fs::remove_dir_all(&out);
+        let run = gen_in(&[&profile[..], &failing, &patient].concat());
+        let saved = gen_in(&["compare", "--save", "before", "spike"]);
+        if saved.exit == 0 { Ok(()) } else { Err(run.stdout + &saved.stderr) }
+    });
     let run = gen_in(&["analyze", "spike", "--base", "before"]);
     let summary = run.summary();
     let seen = seen(&browser, &bench, &out.join("report.html"));
@@ -205,7 +215,7 @@ fn a_report_shows_every_section_and_the_figures_of_its_summary() {
     assert!(charts.len() >= 6, "{charts:?}");
     for (chart, inks) in charts {
         let inks: Vec<u64> = serde_json::from_value(inks.clone()).unwrap();
-        assert!(inks.iter().sum::<u64>() > 2_000, "{chart} is blank");
+        assert!(inks.iter().sum::<u64>() > 2_000, "{chart} is blank: {inks:?}");
     }
     figures(&seen, &summary, &run.dir);
 }
@@ -214,19 +224,18 @@ fn a_report_shows_every_section_and_the_figures_of_its_summary() {
 fn figures(seen: &Value, summary: &Value, run_dir: &Path) {
     let verdict = summary["verdict"].as_str().unwrap().to_uppercase();
     assert!(seen["title"].as_str().unwrap().contains(&verdict));
-    let all = &summary["all"];
     let tile = |name: &str| seen["tiles"][name].as_str().unwrap();
-    shows(tile("Response time p50"), &all["response_time"]["p50"], "p50");
-    shows(tile("Response time p99"), &all["response_time"]["p99"], "p99");
-    shows(tile("Offered rate"), &all["rate"]["offered"], "offered");
-    shows(tile("Goodput"), &all["rate"]["goodput"], "goodput");
+    shows(tile("Response time p50"), &summary["response_time"]["p50"], "p50");
+    shows(tile("Response time p99"), &summary["response_time"]["p99"], "p99");
+    shows(tile("Offered rate"), &summary["rate"]["offered"], "offered");
+    shows(tile("Goodput"), &summary["rate"]["goodput"], "goodput");
 
     let quantiles = table(seen, "Quantiles in ms");
     let levels = [("p50", "p50"), ("p90", "p90"), ("p95", "p95"), ("p99", "p99"), ("mean", "mean")];
     let kinds = [
-        ("Response time, all arrivals", &all["response_time"]),
-        ("Response time, ok only", &all["response_time_ok"]),
-        ("Service time, ok only", &all["service_time"]),
+        ("Response time, all arrivals", &summary["response_time"]),
+        ("Response time, ok only", &summary["response_time_ok"]),
+        ("Service time, ok only", &summary["service_time"]),
         ("What a closed loop would have said", &summary["closed_loop"]["response_time"]),
     ];
     for (row, values) in kinds {
@@ -247,7 +256,7 @@ fn figures(seen: &Value, summary: &Value, run_dir: &Path) {
         }
     }
     let outcomes = table(seen, "Failed arrivals by outcome");
-    for (outcome, count) in all["errors"]["by_outcome"].as_object().unwrap() {
+    for (outcome, count) in summary["errors"]["by_outcome"].as_object().unwrap() {
         assert_eq!(outcomes[outcome]["count"].replace(',', ""), count.to_string());
     }
     let objectives = table(seen, "Objectives");

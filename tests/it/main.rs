@@ -21,6 +21,7 @@ mod notebooks;
 mod nothing_lost;
 mod one_row;
 mod profiles;
+mod query;
 mod readers;
 mod replay;
 mod suite;

@@ -33,7 +33,7 @@ timeseries.csv. With several runs, the column run is the folder of each.
 
 Examples:
   gen query \"SELECT outcome, COUNT(*) AS n FROM samples GROUP BY outcome\"
-  gen query \"SELECT request, QUANTILE_DISC(response_ns, 0.99) / 1e6 AS p99_ms FROM samples
+  gen query \"SELECT request, QUANTILE_DISC(response_ns, 0.99) / 1000000 AS p99_ms FROM samples
              WHERE outcome = 'ok' GROUP BY request ORDER BY p99_ms DESC\" results/spike-a
   gen query \"SELECT t_s, offered, in_flight FROM seconds ORDER BY in_flight DESC LIMIT 5\" --csv
 
