@@ -205,7 +205,7 @@
   const verticalScale = (isLog, limits) => {
     const most = Math.max(0, ...limits.map((limit) => limit.value));
     const linear = (_, low, high) => [0, (Math.max(high ?? 0, most) || 1) * 1.25];
-    const logarithmic = (_, low, high) => low > 0 ? [low / 1.5, Math.max(high, most) * 3] : [1, 10];
+    const logarithmic = (_, low, high) => low > 0 ? [low / 1.5, Math.max(high, most) * 6] : [1, 10];
     return isLog ? { distr: 3, range: logarithmic } : { range: linear };
   };
   // A logarithmic axis has no place for 0: such a value leaves a gap.
