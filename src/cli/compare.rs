@@ -79,8 +79,7 @@ mod judging {
         json: bool,
     ) -> Result<ExitCode, Failure> {
         let (base, run) = (open(base.iter())?, open(run.iter())?);
-        let comparison = openload_analysis::compare::compare(&base, &run, options)
-            .map_err(|error| Failure::could_not_run(&error))?;
+        let comparison = openload_analysis::compare::compare(&base, &run, options);
         if json {
             let text = output::compare::json(&comparison);
             console::print(text.map_err(|error| Failure::could_not_run(&error))?);
