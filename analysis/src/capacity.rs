@@ -17,12 +17,15 @@
 use openload_contract::summary::{Capacity, CapacityStep, Interval, Scalability};
 use openload_contract::{Metric, Objective, PhaseRecord, RateLaw, Role};
 
-use crate::Error;
-use crate::groups::{is_good, response_times, scope_of};
+use crate::groups::{is_good, scope_of};
 use crate::load::Columns;
 use crate::numeric::{ns_to_ms, ns_to_s, resampler, s_to_ns};
-use crate::quantile::{CENSORED, of_sorted};
+use crate::parallel;
+use crate::quantile::CENSORED;
+use crate::rows::Rows;
 use crate::run::Run;
+use crate::store::Fields;
+use crate::survey::{Measure, quantiles};
 use crate::trend::{Line, slope_interval};
 
 /// Fewest distinct rates that say something about a capacity.
@@ -46,25 +49,22 @@ const BACKLOG_POINTS: i64 = 40;
 const RESAMPLES: usize = 399;
 
 /// Judges the steps of a run; `None` when it held fewer than three rates.
-///
-/// # Errors
-/// When a column of the frame is unusable.
-pub fn capacity(run: &Run, limits: &[i64]) -> Result<Option<Capacity>, Error> {
+pub fn capacity(run: &Run, limits: &[i64]) -> Option<Capacity> {
     let stretches = stretches(run);
     let mut rates: Vec<f64> = stretches.iter().map(|stretch| stretch.rate).collect();
     rates.sort_unstable_by(f64::total_cmp);
     rates.dedup();
     if rates.len() < RATES_MIN {
-        return Ok(None);
+        return None;
     }
-    let columns = run.samples.columns()?;
-    let mut finished: Vec<i64> = (0..columns.len()).map(|row| columns.finished_at(row)).collect();
-    finished.sort_unstable();
-    let judge = Judge { run, columns, limits, finished };
+    let columns = run.samples.columns();
+    let ended = Ended::of(columns, &stretches);
+    let judge = Judge { run, columns, limits, ended };
+    let steps = stretches.iter().enumerate();
     let mut steps: Vec<Judged> =
-        stretches.iter().filter_map(|stretch| judge.step(stretch)).collect();
+        steps.filter_map(|(index, stretch)| judge.step(index, stretch)).collect();
     steps.sort_by(|a, b| a.step.offered.total_cmp(&b.step.offered));
-    Ok(Some(conclude(steps)))
+    Some(conclude(steps))
 }
 
 /// A stretch of constant rate.
@@ -109,6 +109,76 @@ fn stretches(run: &Run) -> Vec<Stretch<'_>> {
     found
 }
 
+impl Stretch<'_> {
+    /// The stretch without its beginning.
+    fn judged(&self) -> (i64, i64) {
+        let settle_ns = ((self.end_ns - self.start_ns) as f64 * SETTLE_SHARE) as i64;
+        (self.start_ns + settle_ns, self.end_ns)
+    }
+
+    /// Instants at which its backlog is looked at.
+    fn points(&self) -> impl Iterator<Item = i64> {
+        let (start_ns, end_ns) = self.judged();
+        (0..=BACKLOG_POINTS)
+            .map(move |point| start_ns + (end_ns - start_ns) / BACKLOG_POINTS * point)
+    }
+}
+
+/// How many requests had ended at the instants at which the steps are looked at.
+struct Ended {
+    /// Instants, ascending.
+    points: Vec<i64>,
+    /// Requests that ended at or before each.
+    ended: Vec<u64>,
+    /// Successes that ended inside each step.
+    successes: Vec<u64>,
+}
+
+impl Ended {
+    fn of(columns: Columns<'_>, stretches: &[Stretch<'_>]) -> Self {
+        let mut points: Vec<i64> = stretches.iter().flat_map(Stretch::points).collect();
+        points.sort_unstable();
+        points.dedup();
+        let spans: Vec<(i64, i64)> = stretches.iter().map(Stretch::judged).collect();
+        let is_ok = columns.mask(|kind| kind.outcome.is_ok());
+        let pieces = columns.all().pieces();
+        let none = || (vec![0; points.len() + 1], vec![0; spans.len()]);
+        let sums = parallel::fold(pieces.len(), none, |(ended, successes), index| {
+            pieces[index].visit(Fields::INTENDED | Fields::RESPONSE, |rows, places| {
+                for place in places.iter() {
+                    let finished_ns = rows.finished_at(place);
+                    ended[points.partition_point(|&point| point < finished_ns)] += 1;
+                    if is_ok[rows.code(place)] {
+                        // What ended in a step began in it or in the overload before.
+                        let spans = spans.iter().zip(successes.iter_mut());
+                        let inside = spans.filter(|((start_ns, end_ns), _)| {
+                            (*start_ns..*end_ns).contains(&finished_ns)
+                                && rows.intended_ns[place] < *end_ns
+                        });
+                        inside.for_each(|(_, count)| *count += 1);
+                    }
+                }
+            });
+        });
+        let (mut ended, mut successes) = none();
+        for (more_ended, more_successes) in sums {
+            ended.iter_mut().zip(more_ended).for_each(|(count, more)| *count += more);
+            successes.iter_mut().zip(more_successes).for_each(|(count, more)| *count += more);
+        }
+        let mut before = 0;
+        for count in &mut ended {
+            before += *count;
+            *count = before;
+        }
+        Self { points, ended, successes }
+    }
+
+    /// Requests that had ended at one of the points.
+    fn at(&self, point_ns: i64) -> u64 {
+        self.ended[self.points.partition_point(|&point| point < point_ns)]
+    }
+}
+
 /// A step with its throughput.
 struct Judged {
     step: CapacityStep,
@@ -120,88 +190,90 @@ struct Judge<'a> {
     run: &'a Run,
     columns: Columns<'a>,
     limits: &'a [i64],
-    /// Ends of all requests, ascending.
-    finished: Vec<i64>,
+    ended: Ended,
+}
+
+/// Arrivals of a step.
+#[derive(Debug, Clone, Copy, Default)]
+struct StepCounts {
+    rows: u64,
+    failed: u64,
+    good: u64,
+    response_s: f64,
 }
 
 impl Judge<'_> {
-    fn step(&self, stretch: &Stretch<'_>) -> Option<Judged> {
-        let columns = self.columns;
-        let settle_ns = ((stretch.end_ns - stretch.start_ns) as f64 * SETTLE_SHARE) as i64;
-        let (start_ns, end_ns) = (stretch.start_ns + settle_ns, stretch.end_ns);
+    fn step(&self, index: usize, stretch: &Stretch<'_>) -> Option<Judged> {
+        let (start_ns, end_ns) = stretch.judged();
         let length_s = ns_to_s(end_ns - start_ns);
-        let rows = columns.rows_in(columns.between(start_ns, end_ns), &columns.mask(|_| true));
-        if rows.is_empty() || length_s <= 0.0 {
+        let rows = self.columns.all().between(start_ns, end_ns);
+        let counts = self.counts(&rows);
+        if counts.rows == 0 || length_s <= 0.0 {
             return None;
         }
-        let count = rows.len() as f64;
-        let good = rows.iter().filter(|&&row| is_good(columns, self.limits, row as usize)).count();
-        let mut times = response_times(columns, &rows);
-        times.sort_unstable();
-        let in_flight: f64 =
-            rows.iter().map(|&row| ns_to_s(columns.response_ns[row as usize])).sum::<f64>()
-                / length_s;
-        let ended = |row: &usize| (start_ns..end_ns).contains(&columns.finished_at(*row));
-        // What ended here began here or in the overload before.
-        let throughput = (0..columns.between(start_ns, end_ns).end)
-            .filter(|row| columns.kind(*row).outcome.is_ok())
-            .filter(ended)
-            .count() as f64
-            / length_s;
-        let growth = self.growth(start_ns, end_ns);
+        let count = counts.rows as f64;
+        let objectives: Vec<(&Objective, f64)> = self.asked(stretch).collect();
+        let mut levels = vec![0.99];
+        levels.extend(objectives.iter().map(|(_, level)| level));
+        let times = quantiles(&rows, &[Measure::Response], &levels).remove(0);
+        let growth = self.growth(stretch);
         let offered = count / length_s;
         let mut step = CapacityStep {
             phase: self.run.phase_key(stretch.stream, &stretch.phase.name),
             start_s: ns_to_s(start_ns),
             end_s: ns_to_s(end_ns),
             offered,
-            goodput: good as f64 / length_s,
-            goodput_share: good as f64 / count,
-            p99: of_sorted(&times, 0.99).filter(|&time| time != CENSORED).map(ns_to_ms),
-            in_flight,
+            goodput: counts.good as f64 / length_s,
+            goodput_share: counts.good as f64 / count,
+            p99: times[0].filter(|&time| time != CENSORED).map(ns_to_ms),
+            in_flight: counts.response_s / length_s,
             backlog_slope: growth.slope,
             is_sustainable: true,
             why: None,
         };
-        step.why = self.objection(&step, stretch, &times, growth);
+        let asked: Vec<Asked<'_>> = objectives
+            .iter()
+            .zip(&times[1..])
+            .map(|(&(objective, level), &value)| Asked { objective, level, value })
+            .collect();
+        step.why = objection(&step, &asked, counts, growth);
         step.is_sustainable = step.why.is_none();
-        Some(Judged { step, throughput })
+        Some(Judged { step, throughput: self.ended.successes[index] as f64 / length_s })
     }
 
-    /// Why a step is not sustainable; the times are ascending.
-    fn objection(
-        &self,
-        step: &CapacityStep,
-        stretch: &Stretch<'_>,
-        times: &[i64],
-        growth: Growth,
-    ) -> Option<String> {
-        if step.goodput_share < GOODPUT_MIN {
-            return Some(format!(
-                "goodput is {:.1} % of what was offered",
-                100.0 * step.goodput_share
-            ));
-        }
-        let objectives = self.run.manifest.objectives.iter();
-        let mut missed = objectives.filter_map(|objective| missed(objective, stretch, times));
-        if let Some(missed) = missed.next() {
-            return Some(missed);
-        }
-        let allowed = GROWTH_MAX * step.offered;
-        (growth.slope > allowed && growth.low > allowed)
-            .then(|| format!("the backlog grows by {:.1} requests a second", growth.slope))
+    fn counts(&self, rows: &Rows<'_>) -> StepCounts {
+        let kinds = self.columns.kinds();
+        let mut counts = StepCounts::default();
+        rows.visit(Fields::RESPONSE, |rows, places| {
+            for place in places.iter() {
+                counts.rows += 1;
+                counts.failed += u64::from(!kinds[rows.code(place)].outcome.is_ok());
+                counts.good += u64::from(is_good(kinds, self.limits, rows, place));
+                counts.response_s += ns_to_s(rows.response_ns[place]);
+            }
+        });
+        counts
+    }
+
+    /// Objectives for all arrivals of a step, with their levels.
+    fn asked(&self, stretch: &Stretch<'_>) -> impl Iterator<Item = (&Objective, f64)> {
+        let objectives = self.run.manifest.objectives.iter().filter(|objective| {
+            let scope = scope_of(objective);
+            let is_whole =
+                scope.scenario.is_none() && scope.request.is_none() && scope.tag.is_none();
+            is_whole && scope.covers(stretch.stream, stretch.phase)
+        });
+        objectives.map(|objective| (objective, objective.quantile.unwrap_or(0.99)))
     }
 
     /// Slope of the number of requests that were due and have not ended.
-    fn growth(&self, start_ns: i64, end_ns: i64) -> Growth {
-        let intended = self.columns.intended_ns;
+    fn growth(&self, stretch: &Stretch<'_>) -> Growth {
+        let (start_ns, _) = stretch.judged();
         let (mut times, mut backlog) = (Vec::new(), Vec::new());
-        for point in 0..=BACKLOG_POINTS {
-            let at_ns = start_ns + (end_ns - start_ns) / BACKLOG_POINTS * point;
-            let begun = intended.partition_point(|&intended_ns| intended_ns <= at_ns);
-            let ended = self.finished.partition_point(|&finished_ns| finished_ns <= at_ns);
+        for at_ns in stretch.points() {
+            let begun = self.columns.store().rows_before(at_ns.saturating_add(1));
             times.push(ns_to_s(at_ns - start_ns));
-            backlog.push(begun as f64 - ended as f64);
+            backlog.push(begun as f64 - self.ended.at(at_ns) as f64);
         }
         let Some(line) = Line::fit(&times, &backlog) else { return Growth::default() };
         let residuals = line.residuals(&times, &backlog);
@@ -211,6 +283,31 @@ impl Judge<'_> {
     }
 }
 
+/// An objective and the quantile of the response time at its level.
+struct Asked<'a> {
+    objective: &'a Objective,
+    level: f64,
+    value: Option<i64>,
+}
+
+/// Why a step is not sustainable.
+fn objection(
+    step: &CapacityStep,
+    asked: &[Asked<'_>],
+    counts: StepCounts,
+    growth: Growth,
+) -> Option<String> {
+    if step.goodput_share < GOODPUT_MIN {
+        return Some(format!("goodput is {:.1} % of what was offered", 100.0 * step.goodput_share));
+    }
+    if let Some(missed) = asked.iter().find_map(|asked| missed(asked, counts)) {
+        return Some(missed);
+    }
+    let allowed = GROWTH_MAX * step.offered;
+    (growth.slope > allowed && growth.low > allowed)
+        .then(|| format!("the backlog grows by {:.1} requests a second", growth.slope))
+}
+
 /// Slope of a backlog, per second, and the lower end of its interval.
 #[derive(Debug, Clone, Copy, Default)]
 struct Growth {
@@ -218,27 +315,20 @@ struct Growth {
     low: f64,
 }
 
-/// How a step misses an objective for all its arrivals, if it does.
-fn missed(objective: &Objective, stretch: &Stretch<'_>, times: &[i64]) -> Option<String> {
-    let scope = scope_of(objective);
-    let is_whole = scope.scenario.is_none() && scope.request.is_none() && scope.tag.is_none();
-    if !is_whole || !scope.covers(stretch.stream, stretch.phase) {
-        return None;
-    }
+/// How a step misses an objective, if it does.
+fn missed(asked: &Asked<'_>, counts: StepCounts) -> Option<String> {
+    let Asked { objective, level, value } = *asked;
     match objective.metric {
         Metric::ResponseTime => {
-            let level = objective.quantile.unwrap_or(0.99);
-            let value = of_sorted(times, level)?;
             let name = format!("p{}", level * 100.0);
-            if value == CENSORED {
+            if value? == CENSORED {
                 return Some(format!("{name} falls among failures"));
             }
-            (!objective.bound.allows(ns_to_ms(value)))
-                .then(|| format!("{name} is {:.1} ms", ns_to_ms(value)))
+            let value_ms = ns_to_ms(value?);
+            (!objective.bound.allows(value_ms)).then(|| format!("{name} is {value_ms:.1} ms"))
         }
         Metric::ErrorRate => {
-            let failed = times.iter().filter(|&&time| time == CENSORED).count();
-            let share = failed as f64 / times.len() as f64;
+            let share = counts.failed as f64 / counts.rows as f64;
             (!objective.bound.allows(share)).then(|| format!("{:.2} % failed", 100.0 * share))
         }
         _ => None,
@@ -393,9 +483,8 @@ mod tests {
         run.manifest.objectives =
             vec![objective(Metric::ResponseTime, Some(0.99), Bound::Max(400.0))];
         let run = open(&run);
-        let limits =
-            crate::groups::good_limits(&run.manifest.objectives, run.samples.columns().unwrap());
-        capacity(&run, &limits).unwrap()
+        let limits = crate::groups::good_limits(&run.manifest.objectives, run.samples.columns());
+        capacity(&run, &limits)
     }
 
     #[test]

@@ -13,12 +13,16 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use openload_contract::summary::ClosedLoop;
 
 use crate::groups::services;
 use crate::load::Columns;
+use crate::rows::Bitmap;
 use crate::run::Run;
+use crate::store::Fields;
+use crate::survey::Survey;
 
 /// Fewest users: what common tools start with.
 const USERS_MIN: f64 = 10.0;
@@ -28,46 +32,62 @@ const USERS_PER_IN_FLIGHT: f64 = 2.0;
 
 /// Makes the closed loop's report of a run from its measured rows.
 pub fn closed_loop(run: &Run, columns: Columns<'_>) -> ClosedLoop {
-    let mut rows = columns.rows(&columns.mask(|kind| kind.is_measured));
-    rows.retain(|&row| columns.sent_ns(row as usize).is_some());
+    let rows = columns.rows(|kind| kind.is_measured).sent();
     let measured_s = run.covered_s(|_, phase| phase.role.is_measured());
-    let median_s =
-        services(run, columns, &rows).estimate(0.5).value.map_or(0.0, crate::numeric::ns_to_s);
-    let rate = if measured_s > 0.0 { rows.len() as f64 / measured_s } else { 0.0 };
+    let median_ns = services(run, &rows, &[0.5]).estimate(0.5).value;
+    let median_s = median_ns.map_or(0.0, crate::numeric::ns_to_s);
+    let count = rows.count();
+    let rate = if measured_s > 0.0 { count as f64 / measured_s } else { 0.0 };
     let users = (USERS_PER_IN_FLIGHT * rate * median_s).ceil().max(USERS_MIN) as usize;
-    let spans = rows.iter().map(|&row| {
-        let row = row as usize;
-        (columns.intended_ns[row], columns.service_ns(row).unwrap_or(0))
+    let mut users = Users::new(users);
+    let (mut taken, mut sent) = (Bitmap::new(columns.len()), 0_usize);
+    rows.visit(Fields::INTENDED | Fields::RESPONSE | Fields::SENT, |rows, places| {
+        for (place, row) in places.numbered() {
+            if users.take(rows.intended_ns[place], rows.service_ns(place).unwrap_or(0)) {
+                taken.set(row);
+                sent += 1;
+            }
+        }
     });
-    let taken = taken(spans, users);
-    let reported: Vec<u32> =
-        rows.iter().zip(&taken).filter(|(_, taken)| **taken).map(|(&row, _)| row).collect();
+    let reported = rows.picked(Arc::new(taken));
     ClosedLoop {
-        users: users as u64,
-        sent: reported.len() as u64,
-        omitted: (rows.len() - reported.len()) as u64,
-        response_time: services(run, columns, &reported).table(),
+        users: users.busy_until.len() as u64,
+        sent: sent as u64,
+        omitted: (count - sent) as u64,
+        response_time: services(run, &reported, &Survey::table_levels()).table(),
     }
 }
 
-/// Tells which requests, given by their start and the time they keep a user busy, find one of
-/// `users` free; the starts ascend.
-fn taken(requests: impl Iterator<Item = (i64, i64)>, users: usize) -> Vec<bool> {
-    let mut busy_until = BinaryHeap::from(vec![Reverse(i64::MIN); users]);
-    let mut find = |(start_ns, busy_ns): (i64, i64)| {
-        let mut first = busy_until.peek_mut()?;
+/// The users of a closed loop, by the instants at which they are free.
+struct Users {
+    busy_until: BinaryHeap<Reverse<i64>>,
+}
+
+impl Users {
+    fn new(count: usize) -> Self {
+        Self { busy_until: vec![Reverse(i64::MIN); count].into() }
+    }
+
+    /// Tells whether a request finds a user free, whom it then keeps busy; starts ascend.
+    fn take(&mut self, start_ns: i64, busy_ns: i64) -> bool {
+        let Some(mut first) = self.busy_until.peek_mut() else { return false };
         if first.0 > start_ns {
-            return None;
+            return false;
         }
         *first = Reverse(start_ns.saturating_add(busy_ns));
-        Some(())
-    };
-    requests.map(|request| find(request).is_some()).collect()
+        true
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::taken;
+    use super::Users;
+
+    /// Which requests, given by their start and how long they take, find a user free.
+    fn taken(requests: impl Iterator<Item = (i64, i64)>, users: usize) -> Vec<bool> {
+        let mut users = Users::new(users);
+        requests.map(|(start_ns, busy_ns)| users.take(start_ns, busy_ns)).collect()
+    }
 
     /// 1,000 requests a second, answered within 1 ms, but for one second in which the target
     /// stands still and answers all at its end: an open model sends 1,000 into it, ten users ten.

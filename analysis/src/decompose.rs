@@ -20,75 +20,122 @@ use openload_contract::summary::{BlamePart, Quantiles, TailBlame};
 
 use crate::load::Columns;
 use crate::numeric::ns_to_ms;
-use crate::quantile::rank;
+use crate::parallel;
+use crate::rows::Rows;
+use crate::store::{Decoded, Fields};
+use crate::survey::{Measure, quantiles};
 
 /// Names of the parts in the order of time.
 pub const PARTS: [&str; 5] = ["lag", "queue", "connect", "server", "transfer"];
 
 /// Cuts a row into its parts, in ns; `None` when it was never sent.
-pub fn parts(columns: Columns<'_>, row: usize) -> Option<[i64; 5]> {
-    let sent_ns = columns.sent_ns(row)?;
-    let response_ns = columns.response_ns[row];
-    let first_byte_ns = columns.ttfb_ns(row).unwrap_or(response_ns);
+pub fn parts(rows: &Decoded, place: usize) -> Option<[i64; 5]> {
+    let sent_ns = rows.sent_ns(place)?;
+    let response_ns = rows.response_ns[place];
+    let first_byte_ns = rows.ttfb_ns(place).unwrap_or(response_ns);
     Some([
-        columns.lag_ns[row],
-        columns.queue_ns(row),
-        columns.connect_ns(row).unwrap_or(0),
+        rows.lag_ns[place],
+        rows.queue_ns(place),
+        rows.connect_ns(place).unwrap_or(0),
         first_byte_ns.saturating_sub(sent_ns),
         response_ns.saturating_sub(first_byte_ns),
     ])
 }
 
+/// Level above which rows are the tail.
+const TAIL: f64 = 0.99;
+
 /// Averages the parts over the measured rows and over the slowest percent of them.
 pub fn tail_blame(columns: Columns<'_>) -> TailBlame {
-    let mut rows = columns.rows(&columns.mask(|kind| kind.is_measured));
-    rows.retain(|&row| columns.sent_ns(row as usize).is_some());
-    let Some(tail_ns) = quantile_of(&rows, 0.99, |row| columns.response_ns[row]) else {
+    let rows = columns.rows(|kind| kind.is_measured).sent();
+    let mut levels = vec![TAIL];
+    levels.extend(Quantiles::LEVELS.iter().map(|&(_, level)| level));
+    let measures = std::iter::once(Measure::Recorded).chain((0..PARTS.len()).map(Measure::Part));
+    let values = quantiles(&rows, &measures.collect::<Vec<_>>(), &levels);
+    let Some(limits) = values[0].iter().copied().collect::<Option<Vec<i64>>>() else {
         return TailBlame::default();
     };
+    let sums = Sums::of(&rows, &limits);
+    let (all, tail) = (sums.from(None), sums.from(Some(limits[0])));
     let parts = PARTS.iter().enumerate().map(|(index, name)| {
-        let part = |row: usize| parts(columns, row).map_or(0, |parts| parts[index]);
-        let is_tail = |row: usize| columns.response_ns[row] >= tail_ns;
         let blame = BlamePart {
-            mean: mean_ms(&rows, part, |_| true),
-            p99: quantile_of(&rows, 0.99, part).map_or(0.0, ns_to_ms),
-            mean_in_tail: mean_ms(&rows, part, is_tail),
+            mean: all.mean_ms(index),
+            p99: values[index + 1][0].map_or(0.0, ns_to_ms),
+            mean_in_tail: tail.mean_ms(index),
         };
         ((*name).to_owned(), blame)
     });
-    TailBlame { parts: parts.collect::<BTreeMap<_, _>>(), shares: shares(columns, &rows) }
+    let levels = Quantiles::LEVELS.iter().zip(&limits[1..]);
+    let shares = levels.filter_map(|((name, _), &from_ns)| {
+        Some(((*name).to_owned(), sums.from(Some(from_ns)).shares()?))
+    });
+    TailBlame { parts: parts.collect(), shares: shares.collect() }
 }
 
-/// For each quantile of the tables: the parts' shares of the time of the rows at or above it.
-fn shares(columns: Columns<'_>, rows: &[u32]) -> BTreeMap<String, BTreeMap<String, f64>> {
-    let level_shares = |level: f64| {
-        let from_ns = quantile_of(rows, level, |row| columns.response_ns[row])?;
-        let mut sums = [0.0; PARTS.len()];
-        let slow = rows.iter().map(|&row| row as usize);
-        for row in slow.filter(|&row| columns.response_ns[row] >= from_ns) {
-            let parts = parts(columns, row).unwrap_or_default();
-            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part as f64);
-        }
+/// Sums of the parts of some rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct PartSums {
+    rows: u64,
+    parts: [i128; PARTS.len()],
+}
+
+impl PartSums {
+    fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.parts.iter_mut().zip(other.parts).for_each(|(sum, part)| *sum += part);
+    }
+
+    fn mean_ms(&self, part: usize) -> f64 {
+        if self.rows == 0 { 0.0 } else { self.parts[part] as f64 / self.rows as f64 / 1e6 }
+    }
+
+    /// The parts' shares of the whole time.
+    fn shares(&self) -> Option<BTreeMap<String, f64>> {
+        let sums = self.parts.map(|sum| sum as f64);
         let whole: f64 = sums.iter().sum();
         let share = |(name, sum): (&&str, f64)| ((*name).to_owned(), sum / whole);
         (whole > 0.0).then(|| PARTS.iter().zip(sums).map(share).collect())
-    };
-    let levels = Quantiles::LEVELS.iter();
-    levels.filter_map(|(name, level)| Some(((*name).to_owned(), level_shares(*level)?))).collect()
-}
-
-/// Quantile of a value of rows, without sorting them all.
-pub fn quantile_of(rows: &[u32], level: f64, value: impl Fn(usize) -> i64) -> Option<i64> {
-    let mut values: Vec<i64> = rows.iter().map(|&row| value(row as usize)).collect();
-    let index = rank(values.len(), level) - 1;
-    (index < values.len()).then(|| *values.select_nth_unstable(index).1)
-}
-
-fn mean_ms(rows: &[u32], value: impl Fn(usize) -> i64, keep: impl Fn(usize) -> bool) -> f64 {
-    let (mut sum, mut count) = (0.0, 0_u64);
-    for row in rows.iter().map(|&row| row as usize).filter(|&row| keep(row)) {
-        sum += value(row) as f64;
-        count += 1;
     }
-    if count == 0 { 0.0 } else { sum / count as f64 / 1e6 }
+}
+
+/// Sums of the parts by response time: below the first limit, between it and the next, and so on.
+struct Sums {
+    limits: Vec<i64>,
+    classes: Vec<PartSums>,
+}
+
+impl Sums {
+    fn of(rows: &Rows<'_>, limits: &[i64]) -> Self {
+        let mut limits = limits.to_vec();
+        limits.sort_unstable();
+        limits.dedup();
+        let pieces = rows.pieces();
+        let none = || vec![PartSums::default(); limits.len() + 1];
+        let sums = parallel::fold(pieces.len(), none, |classes, index| {
+            pieces[index].visit(Fields::ALL, |rows, places| {
+                for place in places.iter() {
+                    let Some(parts) = parts(rows, place) else { continue };
+                    let reached = |&&limit: &&i64| rows.response_ns[place] >= limit;
+                    let class = &mut classes[limits.iter().filter(reached).count()];
+                    class.rows += 1;
+                    class.parts.iter_mut().zip(parts).for_each(|(sum, part)| {
+                        *sum += i128::from(part);
+                    });
+                }
+            });
+        });
+        let mut classes = none();
+        for sum in &sums {
+            classes.iter_mut().zip(sum).for_each(|(class, more)| class.add(more));
+        }
+        Self { limits, classes }
+    }
+
+    /// The sums of the rows that took at least so long.
+    fn from(&self, from_ns: Option<i64>) -> PartSums {
+        let first = from_ns.map_or(0, |from_ns| self.limits.partition_point(|&at| at <= from_ns));
+        let mut sums = PartSums::default();
+        self.classes[first..].iter().for_each(|class| sums.add(class));
+        sums
+    }
 }

@@ -13,19 +13,50 @@ use openload_contract::{ArrivalKind, ModulatedCurve, PhaseRecord, RateCurve};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::law::{Rescaled, dispersion, is_enough_for_gaps, off_pace, renewal_gaps_fit};
+use crate::instants::InOrder;
+use crate::law::{
+    Counts, Instants, Intensity, Rescaled, is_enough_for_gaps, off_pace, renewal_gaps_fit,
+};
 use crate::load::Columns;
 use crate::numeric::{SECOND_NS, ns_to_s};
+use crate::rows::Rows;
 use crate::run::Run;
+use crate::store::{Decoded, Fields};
 use crate::validity::check;
 
 /// p-value below which the timeline is broken.
 const LAW_P_VALUE: f64 = 1e-4;
 
 /// Rows of a phase, in the order of the timeline.
-pub fn rows_of(columns: Columns<'_>, stream: &str, phase: &PhaseRecord) -> Vec<u32> {
-    let mask = columns.mask(|kind| kind.stream == stream && kind.phase == phase.name);
-    columns.rows_in(columns.between(phase.start_ns, phase.end_ns), &mask)
+pub fn rows_of<'a>(columns: Columns<'a>, stream: &str, phase: &PhaseRecord) -> Rows<'a> {
+    let rows = columns.rows(|kind| kind.stream == stream && kind.phase == phase.name);
+    rows.between(phase.start_ns, phase.end_ns)
+}
+
+/// Intended starts of rows, since an instant.
+struct Intended<'a> {
+    rows: Rows<'a>,
+    start_ns: i64,
+}
+
+impl Instants for Intended<'_> {
+    fn each(&self, see: &mut dyn FnMut(i64)) {
+        self.rows.visit(Fields::INTENDED, |rows, places| {
+            places.iter().for_each(|place| see(rows.intended_ns[place] - self.start_ns));
+        });
+    }
+}
+
+/// Instants at which rows were sent, since an instant and before another.
+struct Sent<'a, F> {
+    in_order: InOrder<'a, F>,
+    start_ns: i64,
+}
+
+impl<F: Fn(&Decoded, usize) -> Option<i64> + Sync> Instants for Sent<'_, F> {
+    fn each(&self, see: &mut dyn FnMut(i64)) {
+        self.in_order.iter().for_each(|instant_ns| see(instant_ns - self.start_ns));
+    }
 }
 
 /// Tests the intended starts of every phase; returns the check and the smallest p-value.
@@ -98,9 +129,7 @@ fn phase_law(
     phase: &PhaseRecord,
 ) -> Result<f64, Untested> {
     let (start_ns, end_ns) = run.span(phase);
-    let rows = rows_of(columns, stream, phase);
-    let instants: Vec<i64> =
-        rows.iter().map(|&row| columns.intended_ns[row as usize] - start_ns).collect();
+    let instants = Intended { rows: rows_of(columns, stream, phase), start_ns };
     let is_whole = run.manifest.shard.count <= 1;
     // After a kill the last rows of each worker are missing, so the tail is thinned out.
     if run.was_killed && end_ns < phase.end_ns {
@@ -111,10 +140,10 @@ fn phase_law(
     }
     let curve = phase_curve(phase);
     if phase.arrival.is_paced() {
-        return match instants.len() {
-            0 => Err(Untested::FewArrivals),
-            _ => Ok(if off_pace(&instants, &curve, is_whole).is_none() { 1.0 } else { 0.0 }),
-        };
+        if instants.rows.is_empty() {
+            return Err(Untested::FewArrivals);
+        }
+        return Ok(if off_pace(&instants, &curve, is_whole).is_none() { 1.0 } else { 0.0 });
     }
     let rescaled = rescaled(run, stream, phase, &instants).ok_or(Untested::NoProcess)?;
     if !rescaled.is_enough() {
@@ -137,20 +166,33 @@ fn phase_law(
 
 /// Sees instants of a phase through the integral of its rate, in an MMPP along the path of
 /// its states; `None` when the manifest's numbers make no process.
-fn rescaled(run: &Run, stream: &str, phase: &PhaseRecord, instants: &[i64]) -> Option<Rescaled> {
+fn rescaled<'i, I: Instants>(
+    run: &Run,
+    stream: &str,
+    phase: &'i PhaseRecord,
+    instants: &'i I,
+) -> Option<Rescaled<'i, I>> {
     let (start_ns, end_ns) = run.span(phase);
-    let (curve, share, length_ns) = (phase_curve(phase), run.lane_share(), end_ns - start_ns);
-    let ArrivalKind::Mmpp(mmpp) = &phase.arrival else {
-        return Some(Rescaled::new(instants, &curve, share, length_ns));
+    let (share, length_ns) = (run.lane_share(), end_ns - start_ns);
+    let intensity: Intensity<'i> = match &phase.arrival {
+        ArrivalKind::Mmpp(mmpp) => {
+            if !mmpp.is_sound() {
+                return None;
+            }
+            let (stream, position) = run.position(stream, &phase.name)?;
+            let seed = generator_seed(run.manifest.seed, stream, position, Purpose::Common);
+            Box::new(move || {
+                let words = Xoshiro256PlusPlus::seed_from_u64(seed).random_iter();
+                let mut curve = ModulatedCurve::new(phase_curve(phase), mmpp, words);
+                Box::new(move |instant_s| curve.expected(instant_s))
+            })
+        }
+        _ => Box::new(move || {
+            let curve = phase_curve(phase);
+            Box::new(move |instant_s| curve.expected(instant_s))
+        }),
     };
-    if !mmpp.is_sound() {
-        return None;
-    }
-    let (stream, phase) = run.position(stream, &phase.name)?;
-    let seed = generator_seed(run.manifest.seed, stream, phase, Purpose::Common);
-    let words = Xoshiro256PlusPlus::seed_from_u64(seed).random_iter();
-    let mut curve = ModulatedCurve::new(curve, mmpp, words);
-    Some(Rescaled::along(instants, |instant_s| curve.expected(instant_s), share, length_ns))
+    Some(Rescaled::along(instants, intensity, share, length_ns))
 }
 
 fn phase_curve(phase: &PhaseRecord) -> RateCurve {
@@ -165,21 +207,63 @@ pub fn sent_fit(run: &Run, columns: Columns<'_>) -> Fit {
         let is_judged = is_poisson && phase.role.is_measured();
         is_judged.then(|| sent_distance(run, columns, stream, phase)).flatten()
     });
-    let rows = columns.rows(&columns.mask(|kind| kind.is_measured));
-    let rows = || rows.iter().map(|&row| row as usize);
-    let windows = [("10ms", 10_000_000), ("100ms", 100_000_000), ("1s", SECOND_NS)];
-    let ratios = windows.into_iter().filter_map(|(name, window_ns)| {
-        let sent_rows = || rows().filter(|&row| columns.sent_ns(row).is_some());
-        let intended = sent_rows().map(|row| columns.intended_ns[row]);
-        let intended = dispersion(intended, window_ns, run.end_ns);
-        let sent = sent_rows().filter_map(|row| columns.sent_at(row));
-        (intended > 1e-6)
-            .then(|| (name.to_owned(), dispersion(sent, window_ns, run.end_ns) / intended))
-    });
+    let mut windows = Windows::new(run.end_ns);
+    columns.rows(|kind| kind.is_measured).sent().visit(
+        Fields::INTENDED | Fields::SENT,
+        |rows, places| {
+            for place in places.iter() {
+                let intended_ns = rows.intended_ns[place];
+                let sent_ns = rows.sent_at(place).unwrap_or(intended_ns);
+                windows.add(intended_ns, sent_ns);
+            }
+        },
+    );
     Fit {
         intended_p_value: None,
-        dispersion_ratio: ratios.collect::<BTreeMap<_, _>>(),
+        dispersion_ratio: windows.ratios(),
         sent_ks_distance: distances.reduce(f64::max),
+    }
+}
+
+const MS_10: i64 = 10_000_000;
+const MS_100: i64 = 100_000_000;
+
+/// Numbers of intended and of sent arrivals in windows of three widths.
+struct Windows {
+    ms_10: [Counts<MS_10>; 2],
+    ms_100: [Counts<MS_100>; 2],
+    second: [Counts<SECOND_NS>; 2],
+}
+
+impl Windows {
+    fn new(end_ns: i64) -> Self {
+        Self {
+            ms_10: [Counts::new(end_ns), Counts::new(end_ns)],
+            ms_100: [Counts::new(end_ns), Counts::new(end_ns)],
+            second: [Counts::new(end_ns), Counts::new(end_ns)],
+        }
+    }
+
+    fn add(&mut self, intended_ns: i64, sent_ns: i64) {
+        for (index, instant_ns) in [intended_ns, sent_ns].into_iter().enumerate() {
+            self.ms_10[index].add(instant_ns);
+            self.ms_100[index].add(instant_ns);
+            self.second[index].add(instant_ns);
+        }
+    }
+
+    /// Dispersion of what was sent as a multiple of that of what was intended, by width.
+    fn ratios(&self) -> BTreeMap<String, f64> {
+        fn both<const W: i64>(counts: &[Counts<W>; 2]) -> [f64; 2] {
+            [counts[0].dispersion(), counts[1].dispersion()]
+        }
+        let all = [
+            ("10ms", both(&self.ms_10)),
+            ("100ms", both(&self.ms_100)),
+            ("1s", both(&self.second)),
+        ];
+        let known = all.into_iter().filter(|(_, [intended, _])| *intended > 1e-6);
+        known.map(|(name, [intended, sent])| (name.to_owned(), sent / intended)).collect()
     }
 }
 
@@ -191,10 +275,9 @@ fn sent_distance(
 ) -> Option<f64> {
     let (start_ns, end_ns) = run.span(phase);
     let rows = rows_of(columns, stream, phase);
-    let sent = rows.iter().filter_map(|&row| columns.sent_at(row as usize));
-    let mut instants: Vec<i64> =
-        sent.filter(|&instant| instant < end_ns).map(|instant| instant - start_ns).collect();
-    instants.sort_unstable();
+    let sent_at = |rows: &Decoded, place: usize| rows.sent_at(place).filter(|&at| at < end_ns);
+    let in_order = InOrder::new(rows, Fields::INTENDED | Fields::SENT, sent_at);
+    let instants = Sent { in_order, start_ns };
     let rescaled = rescaled(run, stream, phase, &instants)?;
     rescaled.is_enough().then(|| rescaled.exponential_distance())
 }

@@ -6,6 +6,10 @@
 
 use crate::load::Columns;
 use crate::numeric::SECOND_NS;
+use crate::parallel;
+use crate::rows::Rows;
+use crate::store::Fields;
+use crate::survey::Memo;
 
 /// Cells for each factor of ten.
 const PER_DECADE: f64 = 8.0;
@@ -40,38 +44,46 @@ pub struct HeatColumn {
 
 /// Counts the measured and unmeasured arrivals of a run.
 pub fn heat_map(columns: Columns<'_>) -> HeatMap {
-    let Some(&last_ns) = columns.intended_ns.last() else { return HeatMap::default() };
+    let Some(last_ns) = columns.last_ns() else { return HeatMap::default() };
     let seconds = last_ns.max(0) / SECOND_NS + 1;
     let step_s = (seconds + COLUMNS_MAX - 1) / COLUMNS_MAX;
-    let mut counts = vec![HeatColumn::default(); ((seconds + step_s - 1) / step_s) as usize];
-    let mut lowest = u32::MAX;
-    let mut row = 0;
-    let mut cells: Vec<u64> = Vec::new();
-    for (index, column) in (1..).zip(&mut counts) {
-        let end_ns = index * step_s * SECOND_NS;
-        cells.fill(0);
-        while row < columns.len() && columns.intended_ns[row] < end_ns {
-            if columns.kind(row).outcome.is_ok() {
-                let cell = cell(columns.response_ns[row]);
-                if cell >= cells.len() {
-                    cells.resize(cell + 1, 0);
-                }
-                cells[cell] += 1;
-            } else {
-                column.failed += 1;
-            }
-            row += 1;
-        }
-        let filled = (0..).zip(&cells).filter(|(_, count)| **count > 0);
-        column.cells = filled.map(|(cell, &count)| (cell, count)).collect();
-        lowest = column.cells.first().map_or(lowest, |first| lowest.min(first.0));
-    }
-    let lowest = if lowest == u32::MAX { 0 } else { lowest };
+    let count = ((seconds + step_s - 1) / step_s) as usize;
+    // A logarithm for each row would take longer than everything else here.
+    let cells = Memo::new(|time_ns| cell(time_ns) as u32);
+    let rows = columns.all();
+    let mut counts = parallel::map(count, |index| {
+        let edge = |index: usize| index as i64 * step_s * SECOND_NS;
+        let start_ns = if index == 0 { i64::MIN } else { edge(index) };
+        heat_column(&rows.between(start_ns, edge(index + 1)), &cells)
+    });
+    let firsts = counts.iter().filter_map(|column| Some(column.cells.first()?.0));
+    let lowest = firsts.min().unwrap_or(0);
     let all = counts.iter_mut().flat_map(|column| &mut column.cells);
     all.for_each(|cell| cell.0 -= lowest);
     let factor = 10_f64.powf(1.0 / PER_DECADE);
     let lowest_ms = SHORTEST_NS as f64 / 1e6 * factor.powi(lowest as i32);
     HeatMap { step_s, lowest_ms, factor, columns: counts }
+}
+
+/// Counts the arrivals of one column.
+fn heat_column(rows: &Rows<'_>, cell_of: &Memo<impl Fn(i64) -> u32>) -> HeatColumn {
+    let is_ok = rows.columns().mask(|kind| kind.outcome.is_ok());
+    let (mut cells, mut failed) = (Vec::<u64>::new(), 0);
+    rows.visit(Fields::RESPONSE, |rows, places| {
+        for place in places.iter() {
+            if !is_ok[rows.code(place)] {
+                failed += 1;
+                continue;
+            }
+            let cell = cell_of.get(rows.response_ns[place]) as usize;
+            if cell >= cells.len() {
+                cells.resize(cell + 1, 0);
+            }
+            cells[cell] += 1;
+        }
+    });
+    let filled = (0..).zip(cells).filter(|(_, count)| *count > 0);
+    HeatColumn { cells: filled.collect(), failed }
 }
 
 /// The cell of a response time.
@@ -94,7 +106,7 @@ mod tests {
         run.rows.iter_mut().step_by(5).for_each(|row| row.response_ns = 100_000_000);
         run.rows.iter_mut().skip(1).step_by(10).for_each(|row| fail(row, Outcome::HttpError));
         let run = open(&run);
-        let map = heat_map(run.samples.columns().unwrap());
+        let map = heat_map(run.samples.columns());
         assert_eq!((map.step_s, map.columns.len()), (1, 10));
         assert!((map.lowest_ms - 1.0).abs() < 1e-9, "{}", map.lowest_ms);
         let ok: u64 = map.columns.iter().flat_map(|column| &column.cells).map(|cell| cell.1).sum();
@@ -111,7 +123,7 @@ mod tests {
     #[test]
     fn a_long_run_has_no_more_columns_than_a_screen() {
         let run = open(&Simulated::new(&[phase("hold", Role::Soak, 1.0, 4_000.0)], 1_000_000));
-        let map = heat_map(run.samples.columns().unwrap());
+        let map = heat_map(run.samples.columns());
         assert_eq!(map.step_s, 14);
         assert!(map.columns.len() <= 300);
     }

@@ -8,16 +8,17 @@
 //!
 //! ```text
 //! run.json ─┐                    ┌─ quantile, groups, seconds, decompose ─┐
-//! samples/ ─┼─ run, load (frame) ┼─ validity (fit, law, causes), warmup   ┼─ objectives ─ verdict
+//! samples/ ─┼─ run, load (store) ┼─ validity (fit, law, causes), warmup   ┼─ objectives ─ verdict
 //! monitor ──┘                    └─ soak (drift, trend), recovery         ┘   warnings
 //! ```
 //!
 //! [`compare`] holds runs against other runs; [`query`] answers SQL over them.
 //!
-//! Rows are read column by column into one polars frame in the order of the timeline
-//! ([`load`]); statistics are functions from slices of it to values, one module each, with the
-//! formula and its source at the top. A value that the samples do not support is absent, never
-//! a guess.
+//! Rows are read into packed blocks in the order of the timeline ([`load`], [`store`]), about ten
+//! bytes each; statistics are functions from sets of them ([`rows`]) to values, one module each, with
+//! the formula and its source at the top. No statistic holds memory for each row: what needs
+//! quantiles of many goes through them a few times ([`survey`]). A value that the samples do not
+//! support is absent, never a guess.
 //!
 //! The crate must not know the generator (clocks, HTTP, schedules) or terminals.
 
@@ -27,6 +28,7 @@ pub mod change_point;
 pub mod closed_loop;
 pub mod compare;
 pub mod decompose;
+pub mod distance;
 pub mod drift;
 mod error;
 pub mod fit;
@@ -34,19 +36,25 @@ pub mod fit;
 mod golden;
 pub mod groups;
 pub mod heat;
+pub mod instants;
 pub mod law;
 pub mod load;
 pub mod numeric;
 pub mod objectives;
 pub mod output;
+mod parallel;
 pub mod precision;
 pub mod quantile;
 pub mod query;
 pub mod recovery;
+pub mod rows;
 pub mod run;
 pub mod seconds;
+pub mod share;
 pub mod soak;
+pub mod store;
 pub mod suite;
+pub mod survey;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -98,28 +106,28 @@ impl Analysis {
 /// When the directory is not one of a run, or a file cannot be read.
 pub fn analyze(run_dir: &Path) -> Result<Analysis, Error> {
     let run = Run::open(run_dir)?;
-    let seconds = seconds::seconds(&run)?;
-    let summary = summary(&run, &seconds)?;
-    let heat = heat::heat_map(run.samples.columns()?);
+    let seconds = seconds::seconds(&run);
+    let summary = summary(&run, &seconds);
+    let heat = heat::heat_map(run.samples.columns());
     Ok(Analysis { summary, seconds, heat, manifest: run.manifest, recovered: run.recovered })
 }
 
-fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
-    let columns = run.samples.columns()?;
+fn summary(run: &Run, seconds: &[SecondRow]) -> Summary {
+    let columns = run.samples.columns();
     let limits = groups::good_limits(&run.manifest.objectives, columns);
-    let groups = groups::groups(run)?;
-    let validity = validity::validity(run)?;
-    let recovery = recovery::recoveries(run, &limits)?;
-    let capacity = capacity::capacity(run, &limits)?;
+    let groups = groups::groups(run);
+    let validity = validity::validity(run);
+    let recovery = recovery::recoveries(run, &limits);
+    let capacity = capacity::capacity(run, &limits);
     let counted_from = warmup::counted_from(run, seconds);
-    let objectives = objectives::judge(run, &recovery, capacity.as_ref(), counted_from)?;
+    let objectives = objectives::judge(run, &recovery, capacity.as_ref(), counted_from);
     let aborted_because =
         run.manifest.stopped_because.as_deref().filter(|_| run.manifest.is_aborted);
     let measured = groups.all.requests.intended;
     let (verdict, reasons) = verdict::verdict(&validity, measured, &objectives, aborted_because);
-    Ok(Summary {
+    Summary {
         schema_version: SCHEMA_VERSION.to_owned(),
-        run: run_facts(run)?,
+        run: run_facts(run),
         verdict,
         reasons,
         warnings: warnings::warnings(run, &validity, &objectives, seconds),
@@ -128,26 +136,25 @@ fn summary(run: &Run, seconds: &[SecondRow]) -> Result<Summary, Error> {
         by_scenario: groups.by_scenario,
         by_request: groups.by_request,
         recovery,
-        drift: soak::drifts(run, &limits)?,
+        drift: soak::drifts(run, &limits),
         capacity,
         validity,
         tail: decompose::tail_blame(columns),
         closed_loop: closed_loop::closed_loop(run, columns),
         objectives,
         settings: run.manifest.analysis.clone(),
-    })
+    }
 }
 
-fn run_facts(run: &Run) -> Result<RunFacts, Error> {
+fn run_facts(run: &Run) -> RunFacts {
     let manifest = &run.manifest;
-    let columns = run.samples.columns()?;
-    let last_ns = (0..columns.len()).map(|row| columns.finished_at(row)).max();
+    let last_ns = run.samples.columns().last_finish_ns();
     let mut arrival: Vec<String> =
         run.phases().map(|(_, phase)| phase.arrival.name().to_owned()).collect();
     arrival.sort();
     arrival.dedup();
     let host = &manifest.host;
-    Ok(RunFacts {
+    RunFacts {
         id: manifest.run_id.clone(),
         name: manifest.name.clone(),
         target: manifest.target.clone(),
@@ -160,5 +167,5 @@ fn run_facts(run: &Run) -> Result<RunFacts, Error> {
         profile_sha256: manifest.profile_sha256.clone(),
         arrival,
         host: format!("{} {} ({} cores)", host.os, host.arch, host.cores),
-    })
+    }
 }

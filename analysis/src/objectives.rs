@@ -23,14 +23,16 @@ use openload_contract::summary::{
 };
 use openload_contract::{Bound, Metric, Objective, Outcome, PhaseRecord};
 
-use crate::Error;
-use crate::groups::{lags, responses, scope_of, services};
-use crate::load::{Columns, Kind};
+use crate::groups::{responses, scope_of, services};
+use crate::load::Kind;
 use crate::numeric::{ns_to_ms, rounded, s_to_ns};
-use crate::precision::share_precision;
-use crate::quantile::{Distribution, Support};
+use crate::quantile::Support;
+use crate::rows::Rows;
 use crate::run::{Run, Scope};
+use crate::share::share_survey;
 use crate::soak::{memory_drift, response_drift};
+use crate::store::{Decoded, Fields};
+use crate::survey::{Measure, Survey, survey};
 use crate::validity::percent;
 
 /// Steps in which a window slides over its own width.
@@ -40,23 +42,18 @@ const SLIDES: i64 = 10;
 const QUANTILE_DEFAULT: f64 = 0.99;
 
 /// Judges every objective of a run, by the arrivals from `counted_from` on.
-///
-/// # Errors
-/// When a column of the frame is unusable.
 pub fn judge(
     run: &Run,
     recovery: &[Recovery],
     capacity: Option<&Capacity>,
     counted_from: i64,
-) -> Result<Vec<ObjectiveResult>, Error> {
-    let columns = run.samples.columns()?;
+) -> Vec<ObjectiveResult> {
     let results = run.manifest.objectives.iter().map(|objective| {
-        let scope = scope_of(objective);
-        let judge = Judge { run, columns, objective, scope, counted_from };
+        let judge = Judge { run, objective, scope: scope_of(objective), counted_from };
         let measured = judge.measure(recovery, capacity);
         judge.result(measured)
     });
-    Ok(results.collect())
+    results.collect()
 }
 
 /// What was measured, before it is held against the limit.
@@ -113,7 +110,6 @@ fn capacity_value(capacity: Option<&Capacity>) -> Measured {
 
 struct Judge<'a> {
     run: &'a Run,
-    columns: Columns<'a>,
     objective: &'a Objective,
     scope: Scope<'a>,
     /// Earlier arrivals do not count.
@@ -128,12 +124,11 @@ impl Judge<'_> {
             Metric::MemoryGrowth => self.memory_growth(),
             Metric::Capacity => capacity_value(capacity),
             _ => {
-                let mask = self.columns.mask(|kind| self.scope.holds(kind));
-                let rows = self.columns.rows(&mask);
-                let rows = self.between(&rows, self.counted_from, i64::MAX);
+                let rows = self.run.samples.columns().rows(|kind| self.scope.holds(kind));
+                let rows = rows.between(self.counted_from, i64::MAX);
                 match self.objective.window_s.filter(|&window_s| window_s > 0.0) {
-                    Some(window_s) => self.worst_window(rows, window_s),
-                    None => self.over(rows, self.covered_s()),
+                    Some(window_s) => self.worst_window(&rows, window_s),
+                    None => self.over(&rows, self.covered_s()),
                 }
             }
         }
@@ -149,11 +144,12 @@ impl Judge<'_> {
     }
 
     /// Measures rows whose intended time is `length_s`.
-    fn over(&self, rows: &[u32], length_s: f64) -> Measured {
+    fn over(&self, rows: &Rows<'_>, length_s: f64) -> Measured {
+        let levels = [self.quantile()];
         match self.objective.metric {
-            Metric::ResponseTime => self.time(&responses(self.run, self.columns, rows)),
-            Metric::ServiceTime => self.time(&services(self.run, self.columns, rows)),
-            Metric::ScheduleLag => self.time(&Distribution::new(lags(self.columns, rows))),
+            Metric::ResponseTime => self.time(&responses(self.run, rows, &levels)),
+            Metric::ServiceTime => self.time(&services(self.run, rows, &levels)),
+            Metric::ScheduleLag => self.time(&survey(rows, Measure::Lag, &[], &levels)),
             Metric::Throughput => self.throughput(rows, length_s),
             Metric::ErrorRate => self.share(rows, |kind| !kind.outcome.is_ok()),
             Metric::Availability => self.share(rows, is_available),
@@ -161,15 +157,15 @@ impl Judge<'_> {
         }
     }
 
-    fn time(&self, distribution: &Distribution) -> Measured {
-        if distribution.is_empty() {
+    fn time(&self, survey: &Survey) -> Measured {
+        if survey.is_empty() {
             return Measured::unknown("no arrivals to measure");
         }
-        let estimate = distribution.estimate(self.quantile());
+        let estimate = survey.estimate(self.quantile());
         let value = match (estimate.support, estimate.value) {
-            (Support::Needs(about), _) => self.unsupported(distribution, about),
+            (Support::Needs(about), _) => self.unsupported(survey, about),
             (_, Some(value)) if !estimate.is_censored() => Value::Known(ns_to_ms(value)),
-            _ => Value::AtLeast(distribution.max().map(ns_to_ms)),
+            _ => Value::AtLeast(survey.max.map(ns_to_ms)),
         };
         let note = (estimate.support == Support::Low)
             .then(|| "few samples lie beyond this quantile".to_owned());
@@ -177,51 +173,53 @@ impl Judge<'_> {
     }
 
     /// What can be said of a quantile that the samples do not support.
-    fn unsupported(&self, distribution: &Distribution, about: u64) -> Value {
-        let why = format!("{} arrivals, about {about} are needed", distribution.len());
+    fn unsupported(&self, survey: &Survey, about: u64) -> Value {
+        let why = format!("{} arrivals, about {about} are needed", survey.count);
         // Were the samples independent, this many would give the quantile an upper limit.
         let fewest = 0.025_f64.ln() / self.quantile().ln();
-        match distribution.max() {
-            Some(greatest)
-                if !distribution.has_censored() && distribution.len() as f64 >= fewest =>
-            {
+        match survey.max {
+            Some(greatest) if !survey.has_censored() && survey.count as f64 >= fewest => {
                 Value::AtMost(ns_to_ms(greatest), why)
             }
             _ => Value::Unknown(why),
         }
     }
 
-    fn throughput(&self, rows: &[u32], length_s: f64) -> Measured {
-        if rows.is_empty() || length_s <= 0.0 {
+    fn throughput(&self, rows: &Rows<'_>, length_s: f64) -> Measured {
+        let Some((count, share, interval)) =
+            self.share_of(rows, |kind| kind.outcome.is_ok()).filter(|_| length_s > 0.0)
+        else {
             return Measured::unknown("no arrivals to measure");
-        }
+        };
         // The timeline is given: only the share that ends well is left to chance.
-        let offered = rows.len() as f64 / length_s;
-        let (share, interval) = self.share_of(rows, |kind| kind.outcome.is_ok());
+        let offered = count as f64 / length_s;
         let scaled = |end: Option<f64>| end.map(|share| share * offered);
         let interval = Interval { low: scaled(interval.low), high: scaled(interval.high) };
         Measured::known(share * offered, interval)
     }
 
-    fn share(&self, rows: &[u32], holds: impl Fn(&Kind) -> bool) -> Measured {
-        if rows.is_empty() {
-            return Measured::unknown("no arrivals to measure");
+    fn share(&self, rows: &Rows<'_>, holds: impl Fn(&Kind) -> bool) -> Measured {
+        match self.share_of(rows, holds) {
+            Some((_, share, interval)) => Measured::known(share, interval),
+            None => Measured::unknown("no arrivals to measure"),
         }
-        let (share, interval) = self.share_of(rows, holds);
-        Measured::known(share, interval)
     }
 
-    fn share_of(&self, rows: &[u32], holds: impl Fn(&Kind) -> bool) -> (f64, Interval) {
-        let mask = self.columns.mask(holds);
-        let is_inside = |row: &u32| mask[self.columns.code(*row as usize)];
-        let share = rows.iter().filter(|row| is_inside(row)).count() as f64 / rows.len() as f64;
-        let precision = share_precision(rows, &self.run.cuts(self.columns, rows), share, is_inside);
-        let effective = precision.map_or(rows.len() as f64, |precision| precision.effective);
-        (share, wilson(share, effective))
+    /// Number of rows, the share of them for whose kind `holds` holds, and its interval.
+    fn share_of(
+        &self,
+        rows: &Rows<'_>,
+        holds: impl Fn(&Kind) -> bool,
+    ) -> Option<(usize, f64, Interval)> {
+        let mask = rows.columns().mask(holds);
+        let is_inside = |rows: &Decoded, place: usize| mask[rows.code(place)];
+        let found = share_survey(rows, Fields::KIND, &self.run.starts_ns(), is_inside)?;
+        let effective = found.precision.map_or(found.rows as f64, |precision| precision.effective);
+        Some((found.rows, found.share, wilson(found.share, effective)))
     }
 
     /// Measures every window of the scope's time and keeps the worst.
-    fn worst_window(&self, rows: &[u32], window_s: f64) -> Measured {
+    fn worst_window(&self, rows: &Rows<'_>, window_s: f64) -> Measured {
         let width_ns = s_to_ns(window_s).max(1);
         let step_ns = (width_ns / SLIDES).max(1);
         let starts = self.stretches().into_iter().flat_map(|(start_ns, end_ns)| {
@@ -234,7 +232,7 @@ impl Judge<'_> {
             )
         });
         let measured: Vec<Measured> = starts
-            .map(|from_ns| self.over(self.between(rows, from_ns, from_ns + width_ns), window_s))
+            .map(|from_ns| self.over(&rows.between(from_ns, from_ns + width_ns), window_s))
             .collect();
         if measured.is_empty() {
             return self.over(rows, self.covered_s());
@@ -272,14 +270,6 @@ impl Judge<'_> {
             }
         }
         stretches
-    }
-
-    /// The part of ascending rows with an intended start in `[start_ns, end_ns)`.
-    fn between<'r>(&self, rows: &'r [u32], start_ns: i64, end_ns: i64) -> &'r [u32] {
-        let place = |instant_ns: i64| {
-            rows.partition_point(|&row| self.columns.intended_ns[row as usize] < instant_ns)
-        };
-        &rows[place(start_ns)..place(end_ns)]
     }
 
     /// The slowest recovery; one that was not seen to end is slower than any limit it reached.
@@ -321,7 +311,7 @@ impl Judge<'_> {
         let level = self.quantile();
         let setting = if level < 0.9 { settings.drift_p50 } else { settings.drift_p99 };
         let threshold = setting.min(self.objective.bound.limit());
-        response_drift(self.run, self.columns, &self.scope, level, threshold)
+        response_drift(self.run, &self.scope, level, threshold)
     }
 
     fn memory_growth(&self) -> Measured {
@@ -515,9 +505,9 @@ mod tests {
 
     fn judged(run: &Simulated) -> ObjectiveResult {
         let opened = open(run);
-        let seconds = seconds(&opened).unwrap();
+        let seconds = seconds(&opened);
         let counted_from = counted_from(&opened, &seconds);
-        judge(&opened, &[], None, counted_from).unwrap().remove(0)
+        judge(&opened, &[], None, counted_from).remove(0)
     }
 
     #[test]
@@ -652,7 +642,7 @@ mod tests {
         let rate = judged(&run).measured.unwrap();
         assert!((rate - 100.0).abs() < 5.0, "{rate}");
         let opened = open(&run);
-        let warned = crate::summary(&opened, &seconds(&opened).unwrap()).unwrap().warnings;
+        let warned = crate::summary(&opened, &seconds(&opened)).warnings;
         let told =
             |warning: &String| warning.contains("20 s of hold") && warning.contains("left out");
         assert!(warned.iter().any(told), "{warned:?}");
@@ -663,10 +653,9 @@ mod tests {
         let mut run = Simulated::new(&steady(), 30 * MS);
         run.objective(Metric::RecoveryTime, None, Bound::Max(10_000.0));
         let opened = open(&run);
-        let columns = opened.samples.columns().unwrap();
         let objective = &run.manifest.objectives[0];
         let scope = scope_of(objective);
-        let judge = Judge { run: &opened, columns, objective, scope, counted_from: i64::MIN };
+        let judge = Judge { run: &opened, objective, scope, counted_from: i64::MIN };
         let record =
             |recovery_s, at_least_s| Recovery { recovery_s, at_least_s, ..blank(&recovery_s) };
         let of = |records: &[Recovery]| judge.result(judge.recovery_time(records));

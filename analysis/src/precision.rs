@@ -47,13 +47,78 @@ pub fn share_precision<T>(
         return None;
     }
     let (variance, freedom) = mean_variance(ordered, cuts, |row| f64::from(is_inside(row)));
-    let variance = variance.max(independent);
-    Some(Precision {
-        variance,
-        effective: level * (1.0 - level) / variance,
-        half_width: student(freedom) * variance.sqrt(),
-        freedom,
-    })
+    Some(Precision::new(level, variance.max(independent), freedom))
+}
+
+impl Precision {
+    fn new(level: f64, variance: f64, freedom: usize) -> Self {
+        Self {
+            variance,
+            effective: level * (1.0 - level) / variance,
+            half_width: student(freedom) * variance.sqrt(),
+            freedom,
+        }
+    }
+}
+
+/// How batches lie in strata of which only the numbers of rows are known.
+///
+/// With it the estimate of [`share_precision`] needs no rows, only how many of each batch are
+/// inside, and those can be counted while the rows go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    count: usize,
+    strata: Vec<usize>,
+}
+
+impl Layout {
+    /// Lays batches in strata of so many rows.
+    pub fn new(strata: &[usize]) -> Self {
+        Self { count: strata.iter().sum(), strata: strata.to_vec() }
+    }
+
+    /// Number of batches of a stratum; 0 of a stratum of a few rows, which carries no information.
+    pub fn batches(&self, stratum: usize) -> usize {
+        batches(self.strata[stratum], self.count)
+    }
+
+    /// Row of the stratum at which a batch ends, and the next one begins. A stratum without
+    /// batches ends with its first.
+    pub fn batch_end(&self, stratum: usize, batch: usize) -> usize {
+        let rows = self.strata[stratum];
+        match self.batches(stratum) {
+            0 => rows,
+            batches => (batch + 1) * rows / batches,
+        }
+    }
+
+    /// Estimates how well the share `level` is known of which `inside` says how many rows of each
+    /// batch of each stratum are part.
+    pub fn share_precision(&self, level: f64, inside: &[&[u64]]) -> Option<Precision> {
+        let independent = level * (1.0 - level) / self.count as f64;
+        if self.count < BATCHES * BATCH_ROWS_MIN || independent <= 0.0 {
+            return None;
+        }
+        let strata = inside.iter().enumerate().filter(|(_, inside)| !inside.is_empty());
+        let strata = strata.map(|(stratum, inside)| {
+            let mut start = 0;
+            let means = inside.iter().enumerate().map(|(batch, &inside)| {
+                let end = self.batch_end(stratum, batch);
+                let rows = end - std::mem::replace(&mut start, end);
+                inside as f64 / rows as f64
+            });
+            Stratum::of_means(self.strata[stratum] as f64 / self.count as f64, means.collect())
+        });
+        let (variance, freedom) = variance_of(&strata.collect::<Vec<_>>());
+        Some(Precision::new(level, variance.max(independent), freedom))
+    }
+}
+
+/// Number of batches in a stratum of `rows` of `count` rows.
+fn batches(rows: usize, count: usize) -> usize {
+    let weight = rows as f64 / count as f64;
+    let batches = ((BATCHES as f64 * weight).round() as usize).max(STRATUM_BATCHES_MIN);
+    if rows < batches * BATCH_ROWS_MIN { 0 } else { batches }
 }
 
 /// Estimates the variance of the mean `score` of rows in arrival order from their batches, and
@@ -63,6 +128,11 @@ pub fn mean_variance<T>(ordered: &[T], cuts: &[usize], score: impl Fn(&T) -> f64
     let count = ordered.len();
     let strata: Vec<Stratum> =
         pieces(ordered, cuts).filter_map(|rows| Stratum::new(rows, count, &score)).collect();
+    variance_of(&strata)
+}
+
+/// Variance of a mean from its strata, and its degrees of freedom, at least one.
+fn variance_of(strata: &[Stratum]) -> (f64, usize) {
     let squares: f64 = strata.iter().map(Stratum::squares).sum();
     let products: f64 = strata.iter().map(Stratum::products).sum();
     let carry = if squares > 0.0 { (products / squares).clamp(0.0, 0.95) } else { 0.0 };
@@ -89,20 +159,21 @@ struct Stratum {
 impl Stratum {
     /// Lays the stratum's part of the batches; a stratum of a few rows carries no information.
     fn new<T>(rows: &[T], count: usize, score: &impl Fn(&T) -> f64) -> Option<Self> {
-        let weight = rows.len() as f64 / count as f64;
-        let batches = ((BATCHES as f64 * weight).round() as usize).max(STRATUM_BATCHES_MIN);
-        if rows.len() < batches * BATCH_ROWS_MIN {
+        let batches = batches(rows.len(), count);
+        if batches == 0 {
             return None;
         }
-        let mut means: Vec<f64> = (0..batches)
-            .map(|batch| {
-                let batch = &rows[batch * rows.len() / batches..(batch + 1) * rows.len() / batches];
-                batch.iter().map(score).sum::<f64>() / batch.len() as f64
-            })
-            .collect();
-        let mean = means.iter().sum::<f64>() / batches as f64;
+        let means = (0..batches).map(|batch| {
+            let batch = &rows[batch * rows.len() / batches..(batch + 1) * rows.len() / batches];
+            batch.iter().map(score).sum::<f64>() / batch.len() as f64
+        });
+        Some(Self::of_means(rows.len() as f64 / count as f64, means.collect()))
+    }
+
+    fn of_means(weight: f64, mut means: Vec<f64>) -> Self {
+        let mean = means.iter().sum::<f64>() / means.len() as f64;
         means.iter_mut().for_each(|share| *share -= mean);
-        Some(Self { weight, deviations: means })
+        Self { weight, deviations: means }
     }
 
     fn squares(&self) -> f64 {

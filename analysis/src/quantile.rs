@@ -15,13 +15,12 @@
 //! `⌊n(p − t√v)⌋` and `⌈n(p + t√v)⌉ + 1`. `n_eff = p(1−p)/v` tells how many independent samples
 //! would be as good, and with it whether a quantile may be claimed at all.
 
-use std::collections::BTreeMap;
-
-use openload_contract::summary::{Interval, QuantileNote, Quantiles};
+use openload_contract::summary::Interval;
 use statrs::distribution::{Binomial, DiscreteCDF};
 
 use crate::numeric::ns_to_ms;
-use crate::precision::share_precision;
+use crate::precision::{Precision, share_precision};
+use crate::survey::Survey;
 
 /// Rank of a failure: slower than everything.
 pub const CENSORED: i64 = i64::MAX;
@@ -82,6 +81,53 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// What is known of a quantile of no values.
+    pub fn of_nothing() -> Self {
+        Self {
+            value: None,
+            low: None,
+            high: None,
+            support: Support::Needs(1),
+            effective: 0.0,
+            freedom: 1,
+        }
+    }
+
+    /// Estimates the quantile `level` of `count` values, which is `value`; `at_rank` tells the
+    /// finite value of a rank of [`Estimate::ranks`].
+    pub fn new(
+        count: usize,
+        level: f64,
+        value: Option<i64>,
+        precision: Option<Precision>,
+        at_rank: impl Fn(u64) -> Option<i64>,
+    ) -> Self {
+        if value.is_none() {
+            return Self::of_nothing();
+        }
+        let effective = precision.map_or(count as f64, |precision| precision.effective);
+        let (low, high) = Self::ranks(count, level, precision);
+        Self {
+            value,
+            low: at_rank(low),
+            high: high.and_then(at_rank),
+            support: support(count, effective, level),
+            effective,
+            freedom: precision.map_or(count.max(2) - 1, |precision| precision.freedom),
+        }
+    }
+
+    /// Ranks (from 1) of the interval's ends: those of the batches, else those of independent
+    /// values. The lower one is 0, the upper one absent, where the values leave that end open.
+    pub fn ranks(count: usize, level: f64, precision: Option<Precision>) -> (u64, Option<u64>) {
+        let Some(Precision { half_width, .. }) = precision else {
+            return binomial_ranks(count as u64, level);
+        };
+        let low = (count as f64 * (level - half_width)).floor().max(0.0) as u64;
+        let high = (count as f64 * (level + half_width)).ceil() as u64 + 1;
+        (low, (high <= count as u64).then_some(high))
+    }
+
     /// The value if it may be claimed and is finite.
     pub fn claimed(&self) -> Option<i64> {
         let finite = self.value.filter(|&value| value != CENSORED);
@@ -99,7 +145,8 @@ impl Estimate {
     }
 }
 
-/// A sample of times in ns, some of them censored.
+/// A sample of times in ns, some of them censored, that is small enough to be copied and sorted.
+/// What is larger is surveyed ([`crate::survey`]).
 #[derive(Debug, Clone)]
 pub struct Distribution {
     ordered: Vec<i64>,
@@ -121,15 +168,6 @@ impl Distribution {
     /// Tells where strata begin: rows on the two sides of a cut differ by design.
     pub fn with_cuts(mut self, cuts: Vec<usize>) -> Self {
         self.cuts = cuts;
-        self
-    }
-
-    /// Leaves the failures out.
-    pub fn into_finite(mut self) -> Self {
-        let finite = |rows: &[i64]| rows.iter().filter(|&&value| value != CENSORED).count();
-        self.cuts = self.cuts.iter().map(|&cut| finite(&self.ordered[..cut])).collect();
-        self.ordered.retain(|&value| value != CENSORED);
-        self.sorted.truncate(self.finite);
         self
     }
 
@@ -166,85 +204,32 @@ impl Distribution {
     /// Mean of the finite values in ns.
     pub fn mean(&self) -> Option<f64> {
         let finite = &self.sorted[..self.finite];
-        let sum: f64 = finite.iter().map(|&value| value as f64).sum();
-        (self.finite > 0).then(|| sum / self.finite as f64)
+        let sum: i128 = finite.iter().copied().map(i128::from).sum();
+        (self.finite > 0).then(|| sum as f64 / self.finite as f64)
     }
 
     /// Estimates a quantile with its interval and support.
     pub fn estimate(&self, level: f64) -> Estimate {
-        let Some(value) = self.quantile(level) else {
-            return Estimate {
-                value: None,
-                low: None,
-                high: None,
-                support: Support::Needs(1),
-                effective: 0.0,
-                freedom: 1,
-            };
-        };
-        let count = self.len();
+        let Some(value) = self.quantile(level) else { return Estimate::of_nothing() };
         let precision = share_precision(&self.ordered, &self.cuts, level, |&row| row <= value);
-        let effective = precision.map_or(count as f64, |precision| precision.effective);
-        let (low, high) = match precision {
-            Some(precision) => self.batch_ranks(level, precision.half_width),
-            None => binomial_ranks(count as u64, level),
-        };
-        Estimate {
-            value: Some(value),
-            low: self.at_rank(low),
-            high: high.and_then(|rank| self.at_rank(rank)),
-            support: support(count, effective, level),
-            effective,
-            freedom: precision.map_or(count.max(2) - 1, |precision| precision.freedom),
-        }
+        Estimate::new(self.len(), level, Some(value), precision, |rank| self.at_rank(rank))
     }
 
-    fn batch_ranks(&self, level: f64, half_width: f64) -> (u64, Option<u64>) {
-        let count = self.len() as f64;
-        let low = (count * (level - half_width)).floor().max(0.0) as u64;
-        let high = (count * (level + half_width)).ceil() as u64 + 1;
-        (low, (high <= self.len() as u64).then_some(high))
+    /// Estimates several quantiles, and says what else is known.
+    pub fn survey(&self, levels: &[f64]) -> Survey {
+        Survey {
+            count: self.len(),
+            finite: self.finite,
+            mean: self.mean(),
+            max: self.max(),
+            estimates: levels.iter().map(|&level| (level, self.estimate(level))).collect(),
+        }
     }
 
     /// Finite value at a rank from 1.
     fn at_rank(&self, rank: u64) -> Option<i64> {
         let index = usize::try_from(rank).ok()?.checked_sub(1)?;
         self.sorted[..self.finite].get(index).copied()
-    }
-
-    /// Fills the table of the summary, in ms.
-    pub fn table(&self) -> Quantiles {
-        let mut table = Quantiles {
-            count: self.len() as u64,
-            censored_count: (self.len() - self.finite) as u64,
-            mean: self.mean().map(|mean| mean / 1e6),
-            max: self.max().map(ns_to_ms),
-            ..Quantiles::default()
-        };
-        if self.is_empty() {
-            return table;
-        }
-        for (name, level) in Quantiles::LEVELS {
-            let estimate = self.estimate(level);
-            *slot(&mut table, name) = estimate.claimed().map(ns_to_ms);
-            if !matches!(estimate.support, Support::Needs(_)) {
-                table.ci95.insert(name.to_owned(), estimate.interval_ms());
-            }
-            self.note(&estimate, name, &mut table.notes);
-        }
-        table
-    }
-
-    fn note(&self, estimate: &Estimate, name: &str, notes: &mut BTreeMap<String, QuantileNote>) {
-        let note = match estimate.support {
-            Support::Needs(about) => QuantileNote::NeedsSamples { about },
-            _ if estimate.is_censored() => {
-                QuantileNote::Censored { at_least: self.max().map(ns_to_ms) }
-            }
-            Support::Low => QuantileNote::LowConfidence,
-            Support::Sure => return,
-        };
-        notes.insert(name.to_owned(), note);
     }
 }
 
@@ -260,23 +245,18 @@ pub fn support(count: usize, effective: f64, level: f64) -> Support {
     }
 }
 
-fn slot<'a>(table: &'a mut Quantiles, name: &str) -> &'a mut Option<f64> {
-    match name {
-        "p50" => &mut table.p50,
-        "p75" => &mut table.p75,
-        "p90" => &mut table.p90,
-        "p95" => &mut table.p95,
-        "p99" => &mut table.p99,
-        _ => &mut table.p999,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use openload_contract::summary::{QuantileNote, Quantiles};
+
     use super::*;
     use crate::testing::{lindley, poisson, uniform};
 
     const MS: i64 = 1_000_000;
+
+    fn table(ordered: Vec<i64>) -> Quantiles {
+        Distribution::new(ordered).survey(&Survey::table_levels()).table()
+    }
 
     #[test]
     fn the_quantile_is_the_inverse_of_the_distribution() {
@@ -318,7 +298,7 @@ mod tests {
     fn a_quantile_among_failures_is_censored_and_bounded_from_below() {
         let ordered: Vec<i64> =
             (0..10_000).map(|row| if row % 20 == 0 { CENSORED } else { 5 * MS }).collect();
-        let table = Distribution::new(ordered).table();
+        let table = table(ordered);
         assert_eq!(table.p99, None);
         assert_eq!(table.censored_count, 500);
         assert_eq!(table.notes["p99"], QuantileNote::Censored { at_least: Some(5.0) });
@@ -328,11 +308,11 @@ mod tests {
 
     #[test]
     fn a_quantile_needs_samples_beyond_it() {
-        let table = Distribution::new((0..2_000).map(|row| row % 97).collect()).table();
-        assert!(table.p99.is_some() && table.p999.is_none());
-        let QuantileNote::NeedsSamples { about } = table.notes["p999"] else { panic!() };
+        let many = table((0..2_000).map(|row| row % 97).collect());
+        assert!(many.p99.is_some() && many.p999.is_none());
+        let QuantileNote::NeedsSamples { about } = many.notes["p999"] else { panic!() };
         assert!((10_000..30_000).contains(&about), "{about}");
-        let one = Distribution::new(vec![3 * MS]).table();
+        let one = table(vec![3 * MS]);
         assert_eq!((one.count, one.p50, one.max), (1, None, Some(3.0)));
     }
 

@@ -213,7 +213,7 @@ fn texts(batch: &RecordBatch, column: &'static str) -> Result<StringChunked, Err
 
 /// A run second by second.
 fn seconds_of(run_dir: &Path) -> Result<DataFrame, Error> {
-    let rows = seconds(&Run::open(run_dir)?)?;
+    let rows = seconds(&Run::open(run_dir)?);
     let seconds = rows.iter().map(|row| row.t_s).collect();
     let phases = rows.iter().map(|row| Some(row.phase.as_str()));
     let mut frame = vec![
@@ -336,7 +336,7 @@ mod tests {
     fn seconds_are_those_of_the_time_series() {
         let dir = tempfile::tempdir().unwrap();
         simulated().write(dir.path());
-        let series = seconds(&Run::open(dir.path()).unwrap()).unwrap();
+        let series = seconds(&Run::open(dir.path()).unwrap());
         let sql = "SELECT t_s, phase, offered, response_p99_ms FROM seconds WHERE t_s < 4 \
                    ORDER BY t_s";
         let found = query(sql, &[dir.path().to_owned()]).unwrap();

@@ -23,12 +23,14 @@ use std::collections::BTreeMap;
 use openload_contract::summary::Recovery;
 use openload_contract::{Outcome, PhaseRecord, RateLaw, Role, StreamRecord};
 
-use crate::Error;
-use crate::groups::{is_good, response_times};
-use crate::load::Columns;
+use crate::groups::is_good;
+use crate::instants::InOrder;
 use crate::numeric::{median, ns_to_ms, ns_to_s, robust_sd, s_to_ns};
+use crate::parallel;
 use crate::quantile::{CENSORED, of_sorted};
+use crate::rows::Rows;
 use crate::run::Run;
+use crate::store::Fields;
 
 /// Fewest arrivals of an average window.
 const WINDOW_ARRIVALS_MIN: f64 = 20.0;
@@ -42,19 +44,15 @@ const GOOD_SHARE: f64 = 0.95;
 
 /// Measures the recovery after every spike, in the order of streams and time; `limits` are
 /// those of [`crate::groups::good_limits`].
-///
-/// # Errors
-/// When a column of the frame is unusable.
-pub fn recoveries(run: &Run, limits: &[i64]) -> Result<Vec<Recovery>, Error> {
-    let columns = run.samples.columns()?;
+pub fn recoveries(run: &Run, limits: &[i64]) -> Vec<Recovery> {
+    let columns = run.samples.columns();
     let mut records = Vec::new();
     for stream in &run.manifest.streams {
-        let mask = columns.mask(|kind| kind.stream == stream.name);
-        let rows = columns.rows(&mask);
-        let view = View { columns, rows: &rows, limits };
+        let rows = columns.rows(|kind| kind.stream == stream.name);
+        let view = View { rows, limits };
         records.extend(spikes(run, stream).iter().map(|spike| view.recovery(run, spike)));
     }
-    Ok(records)
+    records
 }
 
 /// A surge and what it is compared with; times in ns since the run's start.
@@ -196,37 +194,58 @@ fn recovered_at(windows: &[Option<bool>], hold: usize) -> Option<usize> {
     })
 }
 
-/// Starts and ends of requests, each in order: their difference is the backlog.
+/// What was dispatched and had not ended, at some instants and at its greatest.
 struct Backlog {
-    starts: Vec<i64>,
-    ends: Vec<i64>,
+    /// Instants, ascending.
+    points: Vec<i64>,
+    /// Requests in flight at each.
+    levels: Vec<u64>,
+    /// Most requests in flight when one was dispatched.
+    peak: u64,
 }
 
 impl Backlog {
-    fn at(&self, instant_ns: i64) -> u64 {
-        let count = |instants: &[i64]| instants.partition_point(|&at| at <= instant_ns) as u64;
-        count(&self.starts).saturating_sub(count(&self.ends))
-    }
-
-    fn peak(&self, from_ns: i64, to_ns: i64) -> u64 {
-        let first = self.starts.partition_point(|&at| at < from_ns);
-        let last = self.starts.partition_point(|&at| at < to_ns);
-        let mut ended = 0;
-        let levels = (first..last.max(first)).map(|index| {
-            let now_ns = self.starts[index];
-            while self.ends.get(ended).is_some_and(|&end_ns| end_ns <= now_ns) {
+    /// Follows the requests of ascending `starts` and `ends`; the peak is looked for among
+    /// dispatches in `[from_ns, to_ns)`.
+    fn of(
+        starts: impl Iterator<Item = i64>,
+        ends: impl Iterator<Item = i64>,
+        points: Vec<i64>,
+        (from_ns, to_ns): (i64, i64),
+    ) -> Self {
+        let (mut ends, mut ended) = (ends.peekable(), 0_u64);
+        let mut ended_at = |instant_ns: i64| {
+            while ends.next_if(|&end_ns| end_ns <= instant_ns).is_some() {
                 ended += 1;
             }
-            (index + 1).saturating_sub(ended) as u64
-        });
-        levels.max().unwrap_or(0)
+            ended
+        };
+        let (mut levels, mut begun, mut peak) = (Vec::with_capacity(points.len()), 0_u64, 0);
+        for start_ns in starts {
+            while let Some(&point_ns) = points.get(levels.len()).filter(|&&at| at < start_ns) {
+                levels.push(begun.saturating_sub(ended_at(point_ns)));
+            }
+            begun += 1;
+            if (from_ns..to_ns).contains(&start_ns) {
+                peak = peak.max(begun.saturating_sub(ended_at(start_ns)));
+            }
+        }
+        while let Some(&point_ns) = points.get(levels.len()) {
+            levels.push(begun.saturating_sub(ended_at(point_ns)));
+        }
+        Self { points, levels, peak }
+    }
+
+    /// Requests in flight at one of the instants.
+    fn at(&self, instant_ns: i64) -> u64 {
+        let place = self.points.partition_point(|&point| point < instant_ns);
+        self.levels.get(place).copied().unwrap_or(0)
     }
 }
 
 /// The arrivals of one stream, in order.
 struct View<'a> {
-    columns: Columns<'a>,
-    rows: &'a [u32],
+    rows: Rows<'a>,
     limits: &'a [i64],
 }
 
@@ -238,8 +257,7 @@ impl View<'_> {
             record.note = Some("the run ended before the spike did".to_owned());
             return record;
         }
-        let backlog = self.backlog(spike);
-        let windows = self.windows(spike, window_ns, &backlog);
+        let (windows, backlog_peak) = self.windows(spike, window_ns);
         let is_baseline = |window: &&Window| {
             let spans = &mut spike.baseline.iter();
             spans
@@ -256,7 +274,7 @@ impl View<'_> {
         record.baseline_ms = Some(band.p95_ms);
         record.band_ms = Some(band.p95_max_ms);
         fill_damage(&mut record, spike, &windows, &band);
-        record.backlog_peak = backlog.peak(spike.start_ns, spike.horizon_ns);
+        record.backlog_peak = backlog_peak;
         let after: Vec<Window> =
             windows.into_iter().filter(|window| window.start_ns >= spike.end_ns).collect();
         let calm = after.iter().find(|window| window.backlog as f64 <= band.backlog_max);
@@ -271,64 +289,73 @@ impl View<'_> {
         let setting_s = run.manifest.analysis.recovery_window_s;
         let length_ns: i64 = spike.baseline.iter().map(|(start, end)| end - start).sum();
         let arrivals: usize =
-            spike.baseline.iter().map(|&(start, end)| self.between(start, end).len()).sum();
+            spike.baseline.iter().map(|&(start, end)| self.rows.between(start, end).count()).sum();
         let rate = arrivals as f64 / ns_to_s(length_ns).max(1e-9);
         let enough_s = if rate > 0.0 { WINDOW_ARRIVALS_MIN / rate } else { 0.0 };
         s_to_ns(setting_s.max(enough_s)).max(1)
     }
 
-    /// Rows of the stream with an intended start in `[start_ns, end_ns)`.
-    fn between(&self, start_ns: i64, end_ns: i64) -> &[u32] {
-        let place = |instant_ns: i64| {
-            self.rows.partition_point(|&row| self.columns.intended_ns[row as usize] < instant_ns)
-        };
-        let first = place(start_ns);
-        &self.rows[first..place(end_ns).max(first)]
-    }
-
     /// Cuts the time from the baseline to the horizon into whole windows, one of which begins
-    /// where the spike ends.
-    fn windows(&self, spike: &Spike, window_ns: i64, backlog: &Backlog) -> Vec<Window> {
+    /// where the spike ends; tells the greatest backlog behind the spike's start, too.
+    fn windows(&self, spike: &Spike, window_ns: i64) -> (Vec<Window>, u64) {
         let first_ns = spike.baseline.first().map_or(spike.start_ns, |span| span.0);
         let before = (spike.end_ns - first_ns) / window_ns;
         let after = (spike.horizon_ns - spike.end_ns) / window_ns;
         let starts = (-before..after).map(|index| spike.end_ns + index * window_ns);
-        starts.map(|start_ns| self.window(start_ns, window_ns, backlog)).collect()
+        let starts: Vec<i64> = starts.collect();
+        let (backlog, windows) = parallel::both(
+            || self.backlog(spike, starts.clone()),
+            || starts.iter().map(|&at| self.window(at, window_ns)).collect::<Vec<_>>(),
+        );
+        let windows = windows.into_iter();
+        let windows =
+            windows.map(|window| Window { backlog: backlog.at(window.start_ns), ..window });
+        (windows.collect(), backlog.peak)
     }
 
-    fn window(&self, start_ns: i64, window_ns: i64, backlog: &Backlog) -> Window {
-        let rows = self.between(start_ns, start_ns + window_ns);
-        let mut responses = response_times(self.columns, rows);
+    /// Looks at a window; its backlog is filled in later.
+    fn window(&self, start_ns: i64, window_ns: i64) -> Window {
+        let kinds = self.rows.columns().kinds();
+        let (mut responses, mut good) = (Vec::new(), 0);
+        let rows = self.rows.between(start_ns, start_ns + window_ns);
+        rows.visit(Fields::RESPONSE, |rows, places| {
+            for place in places.iter() {
+                let is_ok = kinds[rows.code(place)].outcome.is_ok();
+                responses.push(if is_ok { rows.response_ns[place] } else { CENSORED });
+                good += usize::from(is_good(kinds, self.limits, rows, place));
+            }
+        });
         responses.sort_unstable();
         let finite = responses.partition_point(|&response| response != CENSORED);
-        let good = rows.iter().filter(|&&row| is_good(self.columns, self.limits, row as usize));
-        let share = |count: usize| count as f64 / (rows.len() as f64).max(1.0);
+        let share = |count: usize| count as f64 / (responses.len() as f64).max(1.0);
         let quantile = |level| match of_sorted(&responses, level) {
             Some(CENSORED) | None => f64::INFINITY,
             Some(response_ns) => ns_to_ms(response_ns),
         };
         Window {
             start_ns,
-            arrivals: rows.len() as u64,
+            arrivals: responses.len() as u64,
             p50_ms: quantile(0.5),
             p95_ms: quantile(0.95),
-            failed_share: share(rows.len() - finite),
-            good_share: share(good.count()),
-            backlog: backlog.at(start_ns),
+            failed_share: share(responses.len() - finite),
+            good_share: share(good),
+            backlog: 0,
         }
     }
 
-    /// Starts and ends of what was not dropped, from the baseline to the horizon.
-    fn backlog(&self, spike: &Spike) -> Backlog {
+    /// Follows what was not dropped from the baseline to the horizon.
+    fn backlog(&self, spike: &Spike, points: Vec<i64>) -> Backlog {
         let first_ns = spike.baseline.first().map_or(spike.start_ns, |span| span.0);
-        let rows = self.between(first_ns, spike.horizon_ns).iter().map(|&row| row as usize);
-        let rows = rows.filter(|&row| self.columns.kind(row).outcome != Outcome::Dropped);
-        let (mut starts, mut ends): (Vec<i64>, Vec<i64>) = rows
-            .map(|row| (self.columns.dispatched_at(row), self.columns.finished_at(row)))
-            .unzip();
-        starts.sort_unstable();
-        ends.sort_unstable();
-        Backlog { starts, ends }
+        let rows = self.rows.of(|kind| kind.outcome != Outcome::Dropped);
+        let rows = rows.between(first_ns, spike.horizon_ns);
+        let starts = InOrder::new(rows.clone(), Fields::INTENDED | Fields::LAG, |rows, place| {
+            Some(rows.dispatched_at(place))
+        });
+        let ends = InOrder::new(rows, Fields::INTENDED | Fields::RESPONSE, |rows, place| {
+            Some(rows.finished_at(place))
+        });
+        let watched = (spike.start_ns, spike.horizon_ns);
+        Backlog::of(starts.iter(), ends.iter(), points, watched)
     }
 }
 
@@ -460,7 +487,7 @@ mod tests {
                 simulated.serve_fifo(&services);
                 let run = open(&simulated);
                 let limits = vec![i64::MAX; run.samples.kinds().len()];
-                recoveries(&run, &limits).unwrap().remove(0)
+                recoveries(&run, &limits).remove(0)
             });
             Self { records: records.collect() }
         }

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use openload_contract::monitor::{self, Vitals};
 use openload_contract::{Manifest, PhaseRecord, RateLaw, RunStatus, is_readable_version, manifest};
-use openload_samples::{Recovered, read_parts, recover};
+use openload_samples::{Recovered, recover};
 
 use crate::Error;
-use crate::load::{COLUMNS, Columns, Kind, Samples};
+use crate::load::{Kind, Samples};
 
 /// A run directory, read.
 #[derive(Debug, Clone)]
@@ -42,9 +42,9 @@ impl Run {
         if was_killed {
             manifest.status = RunStatus::Interrupted;
         }
-        let samples = Samples::load(read_parts(run_dir, &COLUMNS)?, &manifest)?;
+        let samples = Samples::load(run_dir, &manifest)?;
         let vitals = read_vitals(run_dir)?;
-        let end_ns = judged_end(&manifest, &samples)?;
+        let end_ns = judged_end(&manifest, &samples);
         Ok(Self { manifest, vitals, samples, recovered, was_killed, end_ns })
     }
 
@@ -76,14 +76,10 @@ impl Run {
         (start_ns, phase.end_ns.min(self.end_ns))
     }
 
-    /// Positions in ascending `rows` at which a phase of any stream begins.
-    pub fn cuts(&self, columns: Columns<'_>, rows: &[u32]) -> Vec<usize> {
+    /// Instants at which a phase of any stream begins, ascending, but for the first ones.
+    pub fn starts_ns(&self) -> Vec<i64> {
         let starts: BTreeSet<i64> = self.phases().map(|(_, phase)| phase.start_ns).collect();
-        let starts = starts.into_iter().filter(|&start_ns| start_ns > 0);
-        let place = |start_ns: i64| {
-            rows.partition_point(|&row| columns.intended_ns[row as usize] < start_ns)
-        };
-        starts.map(place).collect()
+        starts.into_iter().filter(|&start_ns| start_ns > 0).collect()
     }
 
     /// Share of the timeline's lanes that this run's rows come from.
@@ -193,11 +189,11 @@ fn read_vitals(run_dir: &Path) -> Result<Vec<Vitals>, Error> {
     }
 }
 
-fn judged_end(manifest: &Manifest, samples: &Samples) -> Result<i64, Error> {
+fn judged_end(manifest: &Manifest, samples: &Samples) -> i64 {
     let planned_ns = manifest.planned_end_ns();
     if manifest.status == RunStatus::Complete {
-        return Ok(planned_ns);
+        return planned_ns;
     }
-    let last = samples.columns()?.intended_ns.last().copied();
-    Ok(last.map_or(0, |last| last.saturating_add(1)).clamp(0, planned_ns.max(0)))
+    let last = samples.columns().last_ns();
+    last.map_or(0, |last| last.saturating_add(1)).clamp(0, planned_ns.max(0))
 }

@@ -1,166 +1,246 @@
 //! The run second by second.
 //!
 //! Arrivals are counted in the second of their intended start, so a slow second shows where
-//! it began; what was sent and completed is counted in the second in which it happened. One
-//! grouping of the frame gives counts and quantiles by intended second; the quantile is
-//! `Equiprobable`, the inverse of the distribution that [`crate::quantile`] defines.
+//! it began; what was sent and completed is counted in the second in which it happened.
+//!
+//! The rows of one second lie together, so a second's times are copied, and its quantiles selected,
+//! while the next one waits. A data frame with a group for each second would say the same, and a test
+//! asks polars for it; it holds all rows at once, and sorts each group once for each of ten
+//! quantiles.
 
 use openload_contract::Outcome;
 use openload_contract::summary::SecondRow;
-use polars::prelude::*;
 
-use crate::Error;
 use crate::load::{Columns, second_of};
 use crate::numeric::SECOND_NS;
+use crate::parallel;
+use crate::quantile::rank;
+use crate::rows::Rows;
 use crate::run::Run;
+use crate::store::{Decoded, Fields};
 
 /// How far the series goes beyond the end of the timeline. A row that claims to have ended
 /// later is damaged, and would ask for a series without end.
 const DRAIN_MAX_NS: i64 = 3_600 * SECOND_NS;
 
+/// Blocks that a thread takes at a time, and whatever its last second needs beyond them.
+const PIECE_BLOCKS: usize = 64;
+
 /// Builds the series from second 0 to the last completion.
-///
-/// # Errors
-/// When the frame cannot be queried.
-pub fn seconds(run: &Run) -> Result<Vec<SecondRow>, Error> {
-    let columns = run.samples.columns()?;
+pub fn seconds(run: &Run) -> Vec<SecondRow> {
+    let columns = run.samples.columns();
     if columns.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let last_ns = (0..columns.len()).map(|row| columns.finished_at(row)).max().unwrap_or(0);
+    let last_ns = columns.last_finish_ns().unwrap_or(0);
     let last_ns = last_ns.clamp(run.end_ns - 1, run.end_ns + DRAIN_MAX_NS);
     let count = second_of(last_ns) + 1;
     let mut series: Vec<SecondRow> =
         (0..count).map(|t_s| SecondRow { t_s, ..SecondRow::default() }).collect();
-    fill_intended(run, &mut series)?;
-    fill_failures(columns, &mut series);
-    fill_happened(columns, &mut series);
+    fill(columns, &mut series);
     fill_phases(run, &mut series);
     fill_vitals(run, &mut series);
-    Ok(series)
+    series
 }
 
-/// Fills everything that belongs to the second of the intended start.
-fn fill_intended(run: &Run, series: &mut [SecondRow]) -> Result<(), Error> {
-    let table = by_second(run)?;
-    let count = |name: &str| table.column(name)?.u32();
-    let time = |name: &str| table.column(name)?.i64();
-    let t_s = time("t_s")?;
-    let (offered, ok, dropped) = (count("offered")?, count("ok")?, count("dropped")?);
-    let times = TIMES.map(|(name, ..)| time(name));
-    for index in 0..table.height() {
-        let second = t_s.get(index).and_then(|second| usize::try_from(second).ok());
-        let Some(row) = second.and_then(|second| series.get_mut(second)) else { continue };
-        row.offered = u64::from(offered.get(index).unwrap_or(0));
-        row.ok = u64::from(ok.get(index).unwrap_or(0));
-        row.dropped = u64::from(dropped.get(index).unwrap_or(0));
-        row.failed = row.offered - row.ok;
-        for ((.., unit_ns, slot), column) in TIMES.iter().zip(&times) {
-            if let Ok(column) = column {
-                *slot(row) = column.get(index).map(|ns| ns as f64 / unit_ns);
+/// Fills what the rows say: what belongs to the second of the intended start, and what is counted
+/// when it happened.
+fn fill(columns: Columns<'_>, series: &mut [SecondRow]) {
+    let pieces = columns.all().cut_at(&whole_seconds(columns));
+    let length = series.len();
+    let parts = parallel::fold(
+        pieces.len(),
+        || (Vec::new(), Happened::new(length)),
+        |(intended, happened), index| fill_piece(&pieces[index], intended, happened),
+    );
+    let mut sum = Happened::new(length);
+    for (intended, happened) in parts {
+        for row in intended {
+            let second = usize::try_from(row.t_s).ok().and_then(|second| series.get_mut(second));
+            if let Some(second) = second {
+                *second = row;
             }
         }
+        sum.add(&happened);
     }
-    Ok(())
+    sum.fill(series);
 }
 
-/// A quantile of the series: name, column, level (1 is the maximum), unit in ns, place.
-type Time = (&'static str, &'static str, f64, f64, fn(&mut SecondRow) -> &mut Option<f64>);
-
-const TIMES: [Time; 10] = [
-    ("response_p50", "response", 0.5, 1e6, |row| &mut row.response_p50_ms),
-    ("response_p90", "response", 0.9, 1e6, |row| &mut row.response_p90_ms),
-    ("response_p95", "response", 0.95, 1e6, |row| &mut row.response_p95_ms),
-    ("response_p99", "response", 0.99, 1e6, |row| &mut row.response_p99_ms),
-    ("response_max", "response", 1.0, 1e6, |row| &mut row.response_max_ms),
-    ("service_p50", "service", 0.5, 1e6, |row| &mut row.service_p50_ms),
-    ("service_p99", "service", 0.99, 1e6, |row| &mut row.service_p99_ms),
-    ("lag_p50", "lag", 0.5, 1e3, |row| &mut row.lag_p50_us),
-    ("lag_p99", "lag", 0.99, 1e3, |row| &mut row.lag_p99_us),
-    ("lag_max", "lag", 1.0, 1e3, |row| &mut row.lag_max_us),
-];
-
-/// Groups the arrivals by the second of their intended start.
-fn by_second(run: &Run) -> Result<DataFrame, Error> {
-    let is_ok = || outcome_is(run, Outcome::is_ok);
-    let source = |column: &str| match column {
-        "response" => col("response_ns").filter(is_ok()),
-        "service" => (col("response_ns") - col("sent_ns")).filter(is_ok()),
-        _ => col("lag_ns"),
-    };
-    let mut wanted = vec![
-        len().alias("offered"),
-        is_ok().sum().alias("ok"),
-        outcome_is(run, |outcome| outcome == Outcome::Dropped).sum().alias("dropped"),
-    ];
-    for (name, column, level, ..) in TIMES {
-        let values = source(column);
-        let value = if level < 1.0 {
-            values.quantile(lit(level), QuantileMethod::Equiprobable)
-        } else {
-            values.max()
-        };
-        // Quantiles come as f64, which holds every duration below 104 days to the nanosecond.
-        wanted.push(value.cast(DataType::Int64).alias(name));
-    }
-    let intended_ns = run.samples.columns()?.intended_ns;
-    let seconds = intended_ns.iter().map(|&intended_ns| intended_ns / SECOND_NS).collect();
-    let mut frame = run.samples.frame().clone();
-    frame.with_column(Int64Chunked::from_vec("t_s".into(), seconds).into_column())?;
-    Ok(frame.lazy().group_by([col("t_s")]).agg(wanted).collect()?)
+/// Seconds at which the rows are cut into pieces.
+fn whole_seconds(columns: Columns<'_>) -> Vec<i64> {
+    let firsts = columns.store().blocks().iter().step_by(PIECE_BLOCKS).skip(1);
+    let seconds = firsts.map(|block| block.first_ns().div_euclid(SECOND_NS).max(0) + 1);
+    let mut seconds: Vec<i64> = seconds.collect();
+    seconds.dedup();
+    seconds.into_iter().map(|second| second.saturating_mul(SECOND_NS)).collect()
 }
 
-/// True for rows whose outcome passes `holds`, as an expression over the codes of kinds.
-fn outcome_is(run: &Run, holds: impl Fn(Outcome) -> bool) -> Expr {
-    // Codes are dense and few: the test is a chain of ranges, most often of one.
-    let kinds = (0_u32..).zip(run.samples.kinds());
-    let codes: Vec<u32> =
-        kinds.filter(|(_, kind)| holds(kind.outcome)).map(|(code, _)| code).collect();
-    let ranges = codes.chunk_by(|a, b| a + 1 == *b).filter_map(|range| {
-        let (&first, &last) = (range.first()?, range.last()?);
-        Some(col("kind").gt_eq(lit(first)).and(col("kind").lt_eq(lit(last))))
-    });
-    ranges.reduce(Expr::or).unwrap_or_else(|| lit(false).and(col("kind").is_not_null()))
-}
-
-/// Fills how the arrivals of each second failed.
-fn fill_failures(columns: Columns<'_>, series: &mut [SecondRow]) {
-    for row in 0..columns.len() {
-        let outcome = columns.kind(row).outcome;
-        let second = series.get_mut(second_of(columns.intended_ns[row]) as usize);
-        let Some(second) = second.filter(|_| !outcome.is_ok()) else { continue };
-        *match outcome {
-            // Counted with those of the second already.
-            Outcome::Ok | Outcome::Dropped => continue,
-            Outcome::HttpError => &mut second.http_error,
-            Outcome::CheckFailed => &mut second.check_failed,
-            Outcome::Timeout => &mut second.timeout,
-            Outcome::ConnectError => &mut second.connect_error,
-            Outcome::Reset => &mut second.reset,
-            Outcome::ProtocolError => &mut second.protocol_error,
-            Outcome::Cancelled => &mut second.cancelled,
-        } += 1;
-    }
-}
-
-/// Fills what is counted when it happened: sent, completed, in flight.
-fn fill_happened(columns: Columns<'_>, series: &mut [SecondRow]) {
-    let mut ended = vec![0_u64; series.len()];
-    for row in 0..columns.len() {
-        let Some(sent_at) = columns.sent_at(row) else { continue };
-        let end = second_of(columns.finished_at(row)) as usize;
-        if let Some(second) = series.get_mut(second_of(sent_at) as usize) {
-            second.sent += 1;
+fn fill_piece(rows: &Rows<'_>, intended: &mut Vec<SecondRow>, happened: &mut Happened) {
+    let kinds = rows.columns().kinds();
+    let outcomes: Vec<Outcome> = kinds.iter().map(|kind| kind.outcome).collect();
+    let mut open: Option<Second> = None;
+    rows.visit(Fields::INTENDED | Fields::RESPONSE | Fields::SENT, |rows, places| {
+        for place in places.iter() {
+            let outcome = outcomes[rows.code(place)];
+            happened.take(rows, place, outcome);
+            let second = rows.intended_ns[place] / SECOND_NS;
+            if open.as_ref().is_none_or(|open| open.second != second) {
+                let next = Second {
+                    second,
+                    ..open.take().map_or_else(Second::default, |ended| ended.close(intended))
+                };
+                open = Some(next);
+            }
+            if let Some(open) = &mut open {
+                open.take(rows, place, outcome);
+            }
         }
-        if let (Some(second), Some(ended)) = (series.get_mut(end), ended.get_mut(end)) {
-            second.completed += u64::from(columns.kind(row).outcome.is_completed());
+    });
+    open.map(|open| open.close(intended));
+}
+
+/// The arrivals of one second.
+#[derive(Debug, Default)]
+struct Second {
+    second: i64,
+    offered: u64,
+    /// Arrivals by the code of their outcome.
+    by_outcome: [u64; Outcome::ALL.len()],
+    /// Response and service times of the successes.
+    response_ns: Vec<i64>,
+    service_ns: Vec<i64>,
+    lag_ns: Vec<i64>,
+}
+
+impl Second {
+    fn take(&mut self, rows: &Decoded, place: usize, outcome: Outcome) {
+        self.offered += 1;
+        self.by_outcome[outcome as usize] += 1;
+        self.lag_ns.push(rows.lag_ns[place]);
+        if outcome.is_ok() {
+            self.response_ns.push(rows.response_ns[place]);
+            self.service_ns.extend(rows.service_ns(place));
+        }
+    }
+
+    /// Makes the row of the series, and room for the next second.
+    fn close(mut self, rows: &mut Vec<SecondRow>) -> Self {
+        let millis = |ns: Option<i64>| ns.map(|ns| ns as f64 / 1e6);
+        let micros = |ns: Option<i64>| ns.map(|ns| ns as f64 / 1e3);
+        let of = |outcome: Outcome| self.by_outcome[outcome as usize];
+        let ok = of(Outcome::Ok);
+        let mut response = Selected::new(&mut self.response_ns);
+        let [p50, p90, p95, p99] = [0.5, 0.9, 0.95, 0.99].map(|level| response.at(level));
+        let response_max = response.at(1.0);
+        let mut service = Selected::new(&mut self.service_ns);
+        let [service_p50, service_p99] = [0.5, 0.99].map(|level| service.at(level));
+        let mut lag = Selected::new(&mut self.lag_ns);
+        let [lag_p50, lag_p99, lag_max] = [0.5, 0.99, 1.0].map(|level| lag.at(level));
+        if let Ok(t_s) = u64::try_from(self.second) {
+            rows.push(SecondRow {
+                t_s,
+                offered: self.offered,
+                ok,
+                failed: self.offered - ok,
+                dropped: of(Outcome::Dropped),
+                http_error: of(Outcome::HttpError),
+                check_failed: of(Outcome::CheckFailed),
+                timeout: of(Outcome::Timeout),
+                connect_error: of(Outcome::ConnectError),
+                reset: of(Outcome::Reset),
+                protocol_error: of(Outcome::ProtocolError),
+                cancelled: of(Outcome::Cancelled),
+                response_p50_ms: millis(p50),
+                response_p90_ms: millis(p90),
+                response_p95_ms: millis(p95),
+                response_p99_ms: millis(p99),
+                response_max_ms: millis(response_max),
+                service_p50_ms: millis(service_p50),
+                service_p99_ms: millis(service_p99),
+                lag_p50_us: micros(lag_p50),
+                lag_p99_us: micros(lag_p99),
+                lag_max_us: micros(lag_max),
+                ..SecondRow::default()
+            });
+        }
+        self.response_ns.clear();
+        self.service_ns.clear();
+        self.lag_ns.clear();
+        Self { second: 0, offered: 0, by_outcome: [0; Outcome::ALL.len()], ..self }
+    }
+}
+
+/// Quantiles of values in any order, asked for in ascending order: each is selected among what is
+/// above the one before.
+struct Selected<'a> {
+    values: &'a mut [i64],
+    /// Values that are in their place.
+    settled: usize,
+}
+
+impl<'a> Selected<'a> {
+    fn new(values: &'a mut [i64]) -> Self {
+        Self { values, settled: 0 }
+    }
+
+    fn at(&mut self, level: f64) -> Option<i64> {
+        let place = rank(self.values.len(), level) - 1;
+        if place >= self.settled && place < self.values.len() {
+            self.values[self.settled..].select_nth_unstable(place - self.settled);
+            self.settled = place + 1;
+        }
+        self.values.get(place).copied()
+    }
+}
+
+/// What is counted when it happened, by second.
+struct Happened {
+    sent: Vec<u64>,
+    completed: Vec<u64>,
+    ended: Vec<u64>,
+}
+
+impl Happened {
+    fn new(seconds: usize) -> Self {
+        let none = || vec![0; seconds];
+        Self { sent: none(), completed: none(), ended: none() }
+    }
+
+    fn take(&mut self, rows: &Decoded, place: usize, outcome: Outcome) {
+        let Some(sent_at) = rows.sent_at(place) else { return };
+        if let Some(sent) = self.sent.get_mut(second_of(sent_at) as usize) {
+            *sent += 1;
+        }
+        let end = second_of(rows.finished_at(place)) as usize;
+        if let (Some(completed), Some(ended)) =
+            (self.completed.get_mut(end), self.ended.get_mut(end))
+        {
+            *completed += u64::from(outcome.is_completed());
             *ended += 1;
         }
     }
-    let mut in_flight = 0_u64;
-    for (second, ended) in series.iter_mut().zip(ended) {
-        in_flight = (in_flight + second.sent).saturating_sub(ended);
-        second.in_flight = in_flight;
+
+    fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.sent, &other.sent),
+            (&mut self.completed, &other.completed),
+            (&mut self.ended, &other.ended),
+        ];
+        for (counts, more) in pairs {
+            counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+        }
+    }
+
+    /// Fills in what was sent, completed and in flight.
+    fn fill(&self, series: &mut [SecondRow]) {
+        let mut in_flight = 0_u64;
+        let counts = self.sent.iter().zip(&self.completed).zip(&self.ended);
+        for (second, ((sent, completed), ended)) in series.iter_mut().zip(counts) {
+            second.sent = *sent;
+            second.completed = *completed;
+            in_flight = (in_flight + sent).saturating_sub(*ended);
+            second.in_flight = in_flight;
+        }
     }
 }
 

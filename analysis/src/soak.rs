@@ -10,79 +10,65 @@ use std::collections::BTreeMap;
 use openload_contract::summary::Drift;
 use openload_contract::{Metric, PhaseRecord, Role};
 
-use crate::Error;
 use crate::drift::{Series, Threshold, WINDOWS_AIM, WINDOWS_MIN, drift, insufficient};
 use crate::groups::is_good;
-use crate::load::Columns;
 use crate::numeric::{mean, ns_to_ms, ns_to_s, resampler, s_to_ns};
-use crate::quantile::of_sorted;
+use crate::parallel;
+use crate::quantile::rank;
+use crate::rows::Rows;
 use crate::run::{Run, Scope, is_flat};
+use crate::store::Fields;
 
 /// Change of the share of errors, and fall of goodput, per 24 h that count as drift.
 const ERROR_RISE: f64 = 0.001;
 const GOODPUT_FALL: f64 = 0.01;
 
 /// Searches every series of a run; empty when the run is too short to ask.
-///
-/// # Errors
-/// When a column of the frame is unusable.
-pub fn drifts(run: &Run, limits: &[i64]) -> Result<BTreeMap<String, Drift>, Error> {
+pub fn drifts(run: &Run, limits: &[i64]) -> BTreeMap<String, Drift> {
     let Some(stretch) = Stretch::longest(run).filter(|stretch| stretch.is_wanted(run)) else {
-        return Ok(BTreeMap::new());
+        return BTreeMap::new();
     };
-    let columns = run.samples.columns()?;
     let settings = &run.manifest.analysis;
-    let windows = Windows::of(run, columns, stretch, &stretch.scope());
+    let windows = Windows::of(run, stretch, &stretch.scope());
     let width_s = windows.width_s;
+    let seen = windows.see(&[0.5, 0.99], Some(limits));
     let relative = Threshold::Relative;
     let ratio =
-        |count: usize, rows: &[u32]| (!rows.is_empty()).then(|| count as f64 / rows.len() as f64);
-    let count = |rows: &[u32], holds: &dyn Fn(usize) -> bool| {
-        rows.iter().filter(|&&row| holds(row as usize)).count()
-    };
-    let failed = |row: usize| !columns.kind(row).outcome.is_ok();
-    let good = |row: usize| is_good(columns, limits, row);
+        |count: u64, window: &Seen| (window.rows > 0).then(|| count as f64 / window.rows as f64);
     let mut found = BTreeMap::new();
-    let mut search = |name: &str, threshold, value: &dyn Fn(&[u32]) -> Option<f64>| {
-        found.insert(name.to_owned(), windows.drift(run, name, threshold, value));
+    let mut search = |name: &str, threshold, value: &dyn Fn(&Seen) -> Option<f64>| {
+        found.insert(name.to_owned(), windows.drift(run, name, threshold, &seen, value));
     };
-    search("response_p50", relative(settings.drift_p50), &|rows| response_ms(columns, rows, 0.5));
-    search("response_p99", relative(settings.drift_p99), &|rows| response_ms(columns, rows, 0.99));
-    search("error_rate", Threshold::AbsoluteRise(ERROR_RISE), &|rows| {
-        ratio(count(rows, &failed), rows)
+    search("response_p50", relative(settings.drift_p50), &|window| window.response_ms[0]);
+    search("response_p99", relative(settings.drift_p99), &|window| window.response_ms[1]);
+    search("error_rate", Threshold::AbsoluteRise(ERROR_RISE), &|window| {
+        ratio(window.failed, window)
     });
-    search("goodput", Threshold::RelativeFall(GOODPUT_FALL), &|rows| {
-        Some(count(rows, &good) as f64 / width_s)
+    search("goodput", Threshold::RelativeFall(GOODPUT_FALL), &|window| {
+        Some(window.good as f64 / width_s)
     });
-    search("lag_p99", relative(settings.drift_p99), &|rows| lag_us(columns, rows, 0.99));
+    search("lag_p99", relative(settings.drift_p99), &|window| window.lag_p99_us);
     if let Some(memory) = memory_drift(run, settings.drift_memory) {
         found.insert("target_memory".to_owned(), memory);
     }
-    Ok(found)
+    found
 }
 
 /// Searches one quantile of the response time of a scope; `threshold` is the change per 24 h
 /// that matters.
-pub fn response_drift(
-    run: &Run,
-    columns: Columns<'_>,
-    scope: &Scope<'_>,
-    level: f64,
-    threshold: f64,
-) -> Drift {
+pub fn response_drift(run: &Run, scope: &Scope<'_>, level: f64, threshold: f64) -> Drift {
     let Some(stretch) = Stretch::longest_in(run, scope) else {
         return insufficient(0, 0.0, "no phase to search");
     };
     let windows = Windows::of(
         run,
-        columns,
         stretch,
         &Scope { stream: Some(stretch.stream), phase: Some(&stretch.phase.name), ..*scope },
     );
     let name = format!("response p{level}");
-    windows.drift(run, &name, Threshold::Relative(threshold), &|rows| {
-        response_ms(columns, rows, level)
-    })
+    let seen = windows.see(&[level], None);
+    windows
+        .drift(run, &name, Threshold::Relative(threshold), &seen, &|window| window.response_ms[0])
 }
 
 /// Searches the target's resident memory; `None` when it was not recorded.
@@ -158,8 +144,8 @@ fn window_ns(run: &Run, length_ns: i64, rows: usize) -> i64 {
 }
 
 /// The rows of a stretch, cut into windows.
-struct Windows {
-    rows: Vec<Vec<u32>>,
+struct Windows<'a> {
+    rows: Vec<Rows<'a>>,
     start_ns: i64,
     width_ns: i64,
     width_s: f64,
@@ -167,24 +153,41 @@ struct Windows {
     refusal: Option<&'static str>,
 }
 
-impl Windows {
-    fn of(run: &Run, columns: Columns<'_>, stretch: Stretch<'_>, scope: &Scope<'_>) -> Self {
+/// What a window shows.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    rows: u64,
+    failed: u64,
+    good: u64,
+    /// Quantiles of the response times of the successes.
+    response_ms: Vec<Option<f64>>,
+    lag_p99_us: Option<f64>,
+}
+
+impl<'a> Windows<'a> {
+    fn of(run: &'a Run, stretch: Stretch<'_>, scope: &Scope<'_>) -> Self {
         let (start_ns, end_ns) = run.span(stretch.phase);
         let length_ns = end_ns - start_ns;
-        let rows = columns.rows(&columns.mask(|kind| scope.holds(kind)));
-        let width_ns = window_ns(run, length_ns, rows.len());
-        let count = usize::try_from(length_ns / width_ns).unwrap_or(0);
-        let mut windows = vec![Vec::new(); count];
-        for row in rows {
-            let offset_ns = columns.intended_ns[row as usize] - start_ns;
-            let window = usize::try_from(offset_ns / width_ns).ok();
-            if let Some(window) = window.and_then(|window| windows.get_mut(window)) {
-                window.push(row);
-            }
-        }
+        let rows = run.samples.columns().rows(|kind| scope.holds(kind));
+        let width_ns = window_ns(run, length_ns, rows.count());
+        let count = (length_ns / width_ns).max(0);
+        let windows = (0..count).map(|index| {
+            let from_ns = start_ns + index * width_ns;
+            rows.between(from_ns, from_ns + width_ns)
+        });
         let refusal = (!is_flat(&stretch.phase.rate))
             .then_some("the rate changes, and response times change with it");
-        Self { rows: windows, start_ns, width_ns, width_s: ns_to_s(width_ns), length_ns, refusal }
+        let rows = windows.collect();
+        Self { rows, start_ns, width_ns, width_s: ns_to_s(width_ns), length_ns, refusal }
+    }
+
+    /// Looks at every window: quantiles of the response time at `levels`, and what is good by
+    /// `limits`.
+    fn see(&self, levels: &[f64], limits: Option<&[i64]>) -> Vec<Seen> {
+        if self.refusal.is_some() {
+            return Vec::new();
+        }
+        parallel::map(self.rows.len(), |index| see(&self.rows[index], levels, limits))
     }
 
     fn drift(
@@ -192,16 +195,46 @@ impl Windows {
         run: &Run,
         name: &str,
         threshold: Threshold,
-        value: &dyn Fn(&[u32]) -> Option<f64>,
+        seen: &[Seen],
+        value: &dyn Fn(&Seen) -> Option<f64>,
     ) -> Drift {
         if let Some(why) = self.refusal {
             return insufficient(self.rows.len(), self.width_s, why);
         }
-        let values = self.rows.iter().map(|rows| value(rows));
+        let values = seen.iter().map(value);
         let series = series(values, self.width_ns, self.length_ns, threshold);
         let found = drift(&series, &mut resampler(run.manifest.seed, name));
         Drift { from_s: ns_to_s(self.start_ns), ..found }
     }
+}
+
+/// Looks at a window, a 120th of the rows or less: its times are copied.
+fn see(rows: &Rows<'_>, levels: &[f64], limits: Option<&[i64]>) -> Seen {
+    let kinds = rows.columns().kinds();
+    let (mut times, mut lags, mut seen) = (Vec::new(), Vec::new(), Seen::default());
+    rows.visit(Fields::RESPONSE | Fields::LAG, |rows, places| {
+        seen.rows += places.len() as u64;
+        for place in places.iter() {
+            lags.push(rows.lag_ns[place]);
+            if kinds[rows.code(place)].outcome.is_ok() {
+                times.push(rows.response_ns[place]);
+            }
+            if let Some(limits) = limits {
+                seen.good += u64::from(is_good(kinds, limits, rows, place));
+            }
+        }
+    });
+    seen.failed = seen.rows - times.len() as u64;
+    seen.response_ms =
+        levels.iter().map(|&level| select(&mut times, level).map(ns_to_ms)).collect();
+    seen.lag_p99_us = select(&mut lags, 0.99).map(|ns| ns as f64 / 1e3);
+    seen
+}
+
+/// Quantile of values in any order.
+fn select(values: &mut [i64], level: f64) -> Option<i64> {
+    let index = rank(values.len(), level) - 1;
+    (index < values.len()).then(|| *values.select_nth_unstable(index).1)
 }
 
 /// Puts the windows that have a value into a series.
@@ -216,20 +249,4 @@ fn series(
     let (times_s, values) =
         known.map(|(index, value)| ((f64::from(index) + 0.5) * window_s, value)).unzip();
     Series { times_s, values, window_s, length_s: ns_to_s(length_ns), threshold, by_floor: false }
-}
-
-fn response_ms(columns: Columns<'_>, rows: &[u32], level: f64) -> Option<f64> {
-    let rows = rows.iter().map(|&row| row as usize);
-    let mut times: Vec<i64> = rows
-        .filter(|&row| columns.kind(row).outcome.is_ok())
-        .map(|row| columns.response_ns[row])
-        .collect();
-    times.sort_unstable();
-    of_sorted(&times, level).map(ns_to_ms)
-}
-
-fn lag_us(columns: Columns<'_>, rows: &[u32], level: f64) -> Option<f64> {
-    let mut lags: Vec<i64> = rows.iter().map(|&row| columns.lag_ns[row as usize]).collect();
-    lags.sort_unstable();
-    of_sorted(&lags, level).map(|ns| ns as f64 / 1e3)
 }

@@ -11,6 +11,7 @@ use openload_contract::{
 use openload_samples::{Chunk, Names, PartWriter, Rotation, Sample, worker_dir};
 use proptest::prelude::*;
 
+use crate::store::Fields;
 use crate::testing::{PhasePlan, Simulated, exponential, fail, phase};
 use crate::{Analysis, Error, analyze, decompose};
 
@@ -611,13 +612,14 @@ proptest! {
     #[test]
     fn the_five_parts_add_up_to_the_response_time(seed in 0_u64..1000) {
         let run = crate::testing::open(&motley(seed));
-        let columns = run.samples.columns().unwrap();
-        for row in 0..columns.len() {
-            if let Some(parts) = decompose::parts(columns, row) {
-                prop_assert_eq!(parts.iter().sum::<i64>(), columns.response_ns[row]);
-            } else {
-                prop_assert!(columns.sent_ns(row).is_none());
+        run.samples.columns().all().visit(Fields::ALL, |rows, places| {
+            for place in places.iter() {
+                if let Some(parts) = decompose::parts(rows, place) {
+                    assert_eq!(parts.iter().sum::<i64>(), rows.response_ns[place]);
+                } else {
+                    assert!(rows.sent_ns(place).is_none());
+                }
             }
-        }
+        });
     }
 }

@@ -25,14 +25,16 @@ use openload_contract::monitor::Vitals;
 use openload_contract::summary::{Check, CheckLevel, Fit, LateCause, Validity};
 use openload_contract::{AnalysisSettings, Metric, Outcome};
 
-use crate::Error;
 use crate::causes::{FULL_SHARE, LateSecond, Setting, causes};
-use crate::decompose::quantile_of;
 use crate::fit::{rows_of, sent_fit, timeline_law};
 use crate::load::{Columns, second_of};
 use crate::numeric::{SECOND_NS, ns_to_ms, s_to_ns};
+use crate::parallel;
 use crate::quantile::CENSORED;
+use crate::rows::Rows;
 use crate::run::Run;
+use crate::store::{BLOCK_ROWS, Fields};
+use crate::survey::{Measure, quantiles};
 use crate::vitals;
 
 /// Allowed contribution of the generator to a quantile.
@@ -55,18 +57,18 @@ const LATE_CHECKS: [&str; 4] = ["contribution", "schedule_lag", "dispatch_gap", 
 const LATE_SECONDS_MAX: usize = 20;
 
 /// Runs every check.
-///
-/// # Errors
-/// When a column of the frame is unusable.
-pub fn validity(run: &Run) -> Result<Validity, Error> {
-    let columns = run.samples.columns()?;
-    let phases = measured_phases(run, columns);
+pub fn validity(run: &Run) -> Validity {
+    let columns = run.samples.columns();
+    let levels = judged_levels(run);
+    let phases = measured_phases(run, columns, &levels);
     let sent_rate = SentRate::of(run, columns);
-    let (law, intended_p_value) = timeline_law(run, columns);
+    // Both go through the rows one after the other, and need nothing of each other.
+    let ((law, intended_p_value), fit) =
+        parallel::both(|| timeline_law(run, columns), || sent_fit(run, columns));
     let mut checks = vec![
-        contribution(run, columns, &phases),
-        schedule_lag(&run.manifest.analysis, columns, &phases),
-        dispatch_gap(&run.manifest.analysis, columns, &phases),
+        contribution(&phases),
+        schedule_lag(&run.manifest.analysis, &phases),
+        dispatch_gap(&run.manifest.analysis, &phases),
         sent_rate.check(),
         reconciliation(run),
         clock(run),
@@ -78,30 +80,95 @@ pub fn validity(run: &Run) -> Result<Validity, Error> {
         checks.push(check("shard_clocks", CheckLevel::Skipped, detail.to_owned()));
     }
     let causes = late_causes(run, columns, &checks);
-    Ok(Validity {
+    Validity {
         valid: checks.iter().all(|check| check.level != CheckLevel::Invalid),
         checks,
         rows: run.samples.len() as u64,
         arrivals: run.manifest.timeline.as_ref().map(|timeline| timeline.arrivals),
         late_seconds: late_seconds(&run.manifest.analysis, columns, &sent_rate),
         causes,
-        fit: Fit { intended_p_value, ..sent_fit(run, columns) },
-    })
+        fit: Fit { intended_p_value, ..fit },
+    }
 }
 
-/// A measured phase and its rows, in the order of the timeline.
-struct PhaseRows {
+/// What the phase-wise checks need of a measured phase.
+struct PhaseTimes {
     key: String,
-    rows: Vec<u32>,
+    rows: usize,
+    /// Judged levels, with the quantiles of the response time, and of what remains of it without
+    /// the generator's own delay.
+    responses: Vec<(f64, i64, i64)>,
+    lag_p99_ns: i64,
+    lag_p999_ns: i64,
+    /// Arrivals later than the setting allows.
+    late: u64,
+    /// The longest lag, and the intended start of the last arrival that had it.
+    longest: (i64, i64),
 }
 
-fn measured_phases(run: &Run, columns: Columns<'_>) -> Vec<PhaseRows> {
+impl PhaseTimes {
+    /// Looks at the rows of a phase; `None` when there is none.
+    fn of(key: String, rows: &Rows<'_>, levels: &[f64], late_ns: i64) -> Option<Self> {
+        let Lateness { rows: count, late, longest } = Lateness::of(rows, late_ns);
+        let mut all = levels.to_vec();
+        all.extend([0.99, 0.999]);
+        let measures = [Measure::Response, Measure::WithoutOwn, Measure::Lag];
+        let found = quantiles(rows, &measures, &all);
+        let responses = levels.iter().zip(found[0].iter().zip(&found[1]));
+        let responses =
+            responses.filter_map(|(&level, (&with, &without))| Some((level, with?, without?)));
+        let lag = |place: usize| found[2][levels.len() + place].unwrap_or(0);
+        Some(Self {
+            key,
+            rows: count,
+            responses: responses.collect(),
+            lag_p99_ns: lag(0),
+            lag_p999_ns: lag(1),
+            late,
+            longest: longest?,
+        })
+    }
+}
+
+/// Counts of a phase's lags.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lateness {
+    rows: usize,
+    late: u64,
+    longest: Option<(i64, i64)>,
+}
+
+impl Lateness {
+    fn of(rows: &Rows<'_>, late_ns: i64) -> Self {
+        let pieces = rows.pieces();
+        let parts = parallel::map(pieces.len(), |index| {
+            let mut sum = Self::default();
+            pieces[index].visit(Fields::LAG | Fields::INTENDED, |rows, places| {
+                for place in places.iter() {
+                    let lag_ns = rows.lag_ns[place];
+                    sum.late += u64::from(lag_ns > late_ns);
+                    sum.longest = sum.longest.max(Some((lag_ns, rows.intended_ns[place])));
+                }
+                sum.rows += places.len();
+            });
+            sum
+        });
+        parts.into_iter().fold(Self::default(), |sum, part| Self {
+            rows: sum.rows + part.rows,
+            late: sum.late + part.late,
+            longest: sum.longest.max(part.longest),
+        })
+    }
+}
+
+fn measured_phases(run: &Run, columns: Columns<'_>, levels: &[f64]) -> Vec<PhaseTimes> {
+    let late_ns = s_to_ns(run.manifest.analysis.lag_late_ms / 1e3);
     let phases = run.phases().filter(|(_, phase)| phase.role.is_measured());
-    let with_rows = phases.map(|(stream, phase)| PhaseRows {
-        key: run.phase_key(stream, &phase.name),
-        rows: rows_of(columns, stream, phase),
+    let with_rows = phases.filter_map(|(stream, phase)| {
+        let key = run.phase_key(stream, &phase.name);
+        PhaseTimes::of(key, &rows_of(columns, stream, phase), levels, late_ns)
     });
-    with_rows.filter(|phase| !phase.rows.is_empty()).collect()
+    with_rows.collect()
 }
 
 /// Makes a check.
@@ -147,31 +214,24 @@ fn judged_levels(run: &Run) -> Vec<f64> {
     levels
 }
 
-fn contribution(run: &Run, columns: Columns<'_>, phases: &[PhaseRows]) -> Check {
-    let levels = judged_levels(run);
-    let pairs = phases.iter().flat_map(|phase| levels.iter().map(move |&level| (phase, level)));
-    worst("contribution", pairs.filter_map(|(phase, level)| contribution_in(columns, phase, level)))
+fn contribution(phases: &[PhaseTimes]) -> Check {
+    let pairs = phases.iter().flat_map(|phase| phase.responses.iter().map(move |one| (phase, one)));
+    worst("contribution", pairs.filter_map(|(phase, &one)| contribution_in(&phase.key, one)))
 }
 
-fn contribution_in(columns: Columns<'_>, phase: &PhaseRows, level: f64) -> Option<Finding> {
-    let is_ok = |row: usize| columns.kind(row).outcome.is_ok();
-    let own_ns = |row: usize| columns.lag_ns[row].saturating_add(columns.queue_ns(row));
-    let with = |row: usize| if is_ok(row) { columns.response_ns[row] } else { CENSORED };
-    let without = |row: usize| {
-        if is_ok(row) { columns.response_ns[row].saturating_sub(own_ns(row)) } else { CENSORED }
-    };
-    let whole_ns = quantile_of(&phase.rows, level, with).filter(|&ns| ns != CENSORED)?;
-    let target_ns = quantile_of(&phase.rows, level, without)?;
+fn contribution_in(key: &str, (level, whole_ns, target_ns): (f64, i64, i64)) -> Option<Finding> {
+    if whole_ns == CENSORED {
+        return None;
+    }
     let own_ns = (whole_ns - target_ns) as f64;
     let limit_ns = CONTRIBUTION_MIN_NS.max(CONTRIBUTION_SHARE * whole_ns as f64);
     Some(Finding {
         level: if own_ns > limit_ns { CheckLevel::Invalid } else { CheckLevel::Ok },
         detail: format!(
-            "the generator's own delay makes {:.3} ms of the p{} of {:.3} ms in {} (limit {:.3} ms)",
+            "the generator's own delay makes {:.3} ms of the p{} of {:.3} ms in {key} (limit {:.3} ms)",
             own_ns / 1e6,
             percent(level),
             ns_to_ms(whole_ns),
-            phase.key,
             limit_ns / 1e6,
         ),
         weight: own_ns / limit_ns,
@@ -183,14 +243,10 @@ pub fn percent(level: f64) -> String {
     format!("{}", crate::numeric::rounded(level * 100.0, 1e-6) as f32)
 }
 
-fn schedule_lag(settings: &AnalysisSettings, columns: Columns<'_>, phases: &[PhaseRows]) -> Check {
+fn schedule_lag(settings: &AnalysisSettings, phases: &[PhaseTimes]) -> Check {
     let findings = phases.iter().map(|phase| {
-        let lag_ns = |row: usize| columns.lag_ns[row];
-        let quantile = |level| quantile_of(&phase.rows, level, lag_ns).unwrap_or(0);
-        let (p99_ns, p999_ns) = (quantile(0.99), quantile(0.999));
-        let late_ns = s_to_ns(settings.lag_late_ms / 1e3);
-        let late = phase.rows.iter().filter(|&&row| lag_ns(row as usize) > late_ns).count();
-        let share = late as f64 / phase.rows.len() as f64;
+        let (p99_ns, p999_ns) = (phase.lag_p99_ns, phase.lag_p999_ns);
+        let share = phase.late as f64 / phase.rows as f64;
         let is_late = ns_to_ms(p99_ns) > settings.lag_p99_max_ms || share > settings.lag_late_share;
         let level = if is_late {
             CheckLevel::Invalid
@@ -214,21 +270,20 @@ fn schedule_lag(settings: &AnalysisSettings, columns: Columns<'_>, phases: &[Pha
     worst("schedule_lag", findings)
 }
 
-fn dispatch_gap(settings: &AnalysisSettings, columns: Columns<'_>, phases: &[PhaseRows]) -> Check {
-    let findings = phases.iter().filter_map(|phase| {
-        let latest = phase.rows.iter().max_by_key(|&&row| columns.lag_ns[row as usize])?;
-        let gap_ns = columns.lag_ns[*latest as usize];
+fn dispatch_gap(settings: &AnalysisSettings, phases: &[PhaseTimes]) -> Check {
+    let findings = phases.iter().map(|phase| {
+        let (gap_ns, intended_ns) = phase.longest;
         let is_silent = gap_ns as f64 > settings.gap_max_s * 1e9;
-        Some(Finding {
+        Finding {
             level: if is_silent { CheckLevel::Invalid } else { CheckLevel::Ok },
             detail: format!(
                 "longest silence while an arrival was due: {:.3} s at second {} (limit {} s)",
                 gap_ns as f64 / 1e9,
-                second_of(columns.intended_ns[*latest as usize]),
+                second_of(intended_ns),
                 settings.gap_max_s,
             ),
             weight: gap_ns as f64,
-        })
+        }
     });
     worst("dispatch_gap", findings)
 }
@@ -248,12 +303,14 @@ impl SentRate {
                 *count += 1;
             }
         };
-        let mask = columns.mask(|kind| kind.is_measured && kind.outcome != Outcome::Dropped);
-        for row in columns.rows(&mask).into_iter().map(|row| row as usize) {
-            bump(&mut intended, columns.intended_ns[row]);
-            // Sent but for the wait for a connection, which is not the generator's.
-            bump(&mut sent, columns.dispatched_at(row).saturating_add(columns.queue_ns(row)));
-        }
+        let rows = columns.rows(|kind| kind.is_measured && kind.outcome != Outcome::Dropped);
+        rows.visit(Fields::INTENDED | Fields::SENT, |rows, places| {
+            for place in places.iter() {
+                bump(&mut intended, rows.intended_ns[place]);
+                // Sent but for the wait for a connection, which is not the generator's.
+                bump(&mut sent, rows.dispatched_at(place).saturating_add(rows.queue_ns(place)));
+            }
+        });
         let windows = (0..).zip(intended.into_iter().zip(sent));
         let windows = windows.filter(|(_, (intended, _))| *intended >= WINDOW_ARRIVALS_MIN);
         let windows: Vec<(u64, (u64, u64))> = windows.collect();
@@ -365,15 +422,12 @@ fn late_causes(run: &Run, columns: Columns<'_>, checks: &[Check]) -> Vec<LateCau
     if !checks.iter().any(is_late) {
         return Vec::new();
     }
-    let measured = columns.mask(|kind| kind.is_measured);
     let mut late: BTreeMap<u64, LateSecond> = BTreeMap::new();
-    for (row, &lag_ns) in columns.lag_ns.iter().enumerate() {
-        if lag_ns > LAG_P99_WARN_NS && measured[columns.code(row)] {
-            let second = late.entry(second_of(columns.intended_ns[row])).or_default();
-            second.arrivals += 1;
-            second.lag_max_ns = second.lag_max_ns.max(lag_ns);
-        }
-    }
+    each_late(columns, LAG_P99_WARN_NS, |intended_ns, lag_ns| {
+        let second = late.entry(second_of(intended_ns)).or_default();
+        second.arrivals += 1;
+        second.lag_max_ns = second.lag_max_ns.max(lag_ns);
+    });
     let setting = Setting { workers: run.manifest.workers, cores: run.manifest.host.cores };
     causes(&run.vitals, &late, setting)
 }
@@ -385,12 +439,27 @@ fn late_seconds(
     sent_rate: &SentRate,
 ) -> Vec<u64> {
     let late_ns = s_to_ns(settings.lag_late_ms / 1e3);
-    let measured = columns.mask(|kind| kind.is_measured);
     let mut seconds: BTreeSet<u64> = sent_rate.off.iter().copied().collect();
-    for (row, &lag_ns) in columns.lag_ns.iter().enumerate() {
-        if lag_ns > late_ns && measured[columns.code(row)] {
-            seconds.insert(second_of(columns.intended_ns[row]));
-        }
-    }
+    each_late(columns, late_ns, |intended_ns, _| {
+        seconds.insert(second_of(intended_ns));
+    });
     seconds.into_iter().take(LATE_SECONDS_MAX).collect()
+}
+
+/// Shows intended start and lag of the measured arrivals that were later than `limit_ns`.
+fn each_late(columns: Columns<'_>, limit_ns: i64, mut see: impl FnMut(i64, i64)) {
+    let measured = columns.rows(|kind| kind.is_measured);
+    for (index, block) in columns.store().blocks().iter().enumerate() {
+        // Most blocks say of themselves that none of theirs was.
+        if block.lag_bound_ns() <= limit_ns {
+            continue;
+        }
+        let first = index * BLOCK_ROWS;
+        let rows = measured.within(first..first + block.len());
+        rows.visit(Fields::INTENDED | Fields::LAG, |rows, places| {
+            for place in places.iter().filter(|&place| rows.lag_ns[place] > limit_ns) {
+                see(rows.intended_ns[place], rows.lag_ns[place]);
+            }
+        });
+    }
 }

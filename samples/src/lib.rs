@@ -28,6 +28,7 @@ mod part;
 mod paths;
 mod read;
 mod recover;
+mod row_group;
 mod schema;
 
 pub use chunk::{Chunk, Names, Sample};
@@ -39,6 +40,7 @@ pub use part::{PartWriter, Rotation};
 pub use paths::{SAMPLES_DIR, closed_parts, worker_dir};
 pub use read::{PartReader, read_parts};
 pub use recover::{Recovered, recover};
+pub use row_group::{GroupReader, RowGroup, RowGroups};
 pub use schema::schema;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::paths::closed_parts;
 const ADDED_COLUMNS: [&str; 1] = ["pool_wait_ns"];
 
 /// Rows of a batch: large enough to amortise, small enough to stay in the cache.
-const BATCH_ROWS: usize = 65_536;
+pub(crate) const BATCH_ROWS: usize = 65_536;
 
 /// The batches of some columns over all closed parts of a run.
 ///
@@ -60,7 +60,7 @@ impl PartReader {
 }
 
 /// Adds the columns that `batch` lacks, which are null.
-fn completed(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn completed(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     if batch.num_columns() == schema.fields().len() {
         return Ok(batch);
     }
@@ -72,7 +72,11 @@ fn completed(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arro
     RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
-fn check_columns(path: &Path, schema: &Schema, wanted: &[&'static str]) -> Result<(), Error> {
+pub(crate) fn check_columns(
+    path: &Path,
+    schema: &Schema,
+    wanted: &[&'static str],
+) -> Result<(), Error> {
     let ours = crate::schema();
     for &name in wanted {
         let found = schema.field_with_name(name).map(Field::data_type);

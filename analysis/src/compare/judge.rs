@@ -11,16 +11,12 @@ use super::paired::Pairs;
 use super::ranks::{self, RUNS_MIN};
 use super::refusal::objections;
 use super::{Effect, LEVEL, Options, Subject, holm, reading, shares, welch};
-use crate::Error;
-use crate::groups::response_times;
 use crate::quantile::{Support, support};
 use crate::run::Run;
+use crate::survey::response_times;
 
 /// Compares the runs of two sides.
-///
-/// # Errors
-/// When a column of a frame is unusable.
-pub fn compare(base: &[Subject], run: &[Subject], options: Options) -> Result<Comparison, Error> {
+pub fn compare(base: &[Subject], run: &[Subject], options: Options) -> Comparison {
     let mut objections = objections(base, run, options);
     let describe = |side: &[Subject]| -> Vec<ComparedRun> {
         side.iter().map(|subject| ComparedRun::from(&subject.reading)).collect()
@@ -38,10 +34,10 @@ pub fn compare(base: &[Subject], run: &[Subject], options: Options) -> Result<Co
         metrics: Vec::new(),
     };
     if !comparison.reasons.is_empty() {
-        return Ok(comparison);
+        return comparison;
     }
     let sides = Sides::new(base, run, options);
-    let mut drafts = sides.drafts()?;
+    let mut drafts = sides.drafts();
     let family = drafts.iter().filter(|draft| draft.effect.is_some()).count();
     adjust(&mut drafts);
     comparison.method = Some(sides.method());
@@ -52,7 +48,7 @@ pub fn compare(base: &[Subject], run: &[Subject], options: Options) -> Result<Co
     comparison.metrics = drafts.iter().map(|draft| sides.answer(draft, family)).collect();
     comparison.verdict = verdict(&comparison.metrics);
     comparison.reasons = reasons(&comparison.metrics);
-    Ok(comparison)
+    comparison
 }
 
 /// What one pair of runs cannot know.
@@ -98,12 +94,12 @@ impl<'a> Sides<'a> {
         }
     }
 
-    fn drafts(&self) -> Result<Vec<Draft>, Error> {
+    fn drafts(&self) -> Vec<Draft> {
         let first = self.base.first().map(|subject| subject.reading.metrics.as_slice());
         first.unwrap_or_default().iter().map(|wanted| self.draft(wanted)).collect()
     }
 
-    fn draft(&self, wanted: &Reading) -> Result<Draft, Error> {
+    fn draft(&self, wanted: &Reading) -> Draft {
         let metric = wanted.metric;
         let find = |side: &'a [Subject]| -> Option<Vec<&'a Reading>> {
             let of = |subject: &'a Subject| {
@@ -123,27 +119,22 @@ impl<'a> Sides<'a> {
         };
         let Some((base, run)) = find(self.base).zip(find(self.run)) else {
             draft.note = Some("not measured in every run".to_owned());
-            return Ok(draft);
+            return draft;
         };
         (draft.base, draft.run) = (middle(&base), middle(&run));
         draft.note = base.iter().chain(&run).find_map(|reading| too_few(reading));
         if draft.note.is_none() {
-            draft.effect = self.effect(wanted, &base, &run)?;
+            draft.effect = self.effect(wanted, &base, &run);
             if draft.effect.is_none() {
                 draft.note = Some("falls among failures on both sides".to_owned());
             } else if base.iter().chain(&run).any(|reading| is_thin(reading)) {
                 draft.note = Some("few samples lie beyond this quantile".to_owned());
             }
         }
-        Ok(draft)
+        draft
     }
 
-    fn effect(
-        &self,
-        wanted: &Reading,
-        base: &[&Reading],
-        run: &[&Reading],
-    ) -> Result<Option<Effect>, Error> {
+    fn effect(&self, wanted: &Reading, base: &[&Reading], run: &[&Reading]) -> Option<Effect> {
         let metric = wanted.metric;
         let threshold = self.options.thresholds.on_scale(metric);
         let Some(level) = metric.quantile() else {
@@ -153,10 +144,10 @@ impl<'a> Sides<'a> {
                     side.iter().map(|reading| reading.value).collect()
                 };
                 let sides = values(&base).zip(values(&run));
-                return Ok(sides.map(|(base, run)| ranks::effect(&base, &run, threshold)));
+                return sides.map(|(base, run)| ranks::effect(&base, &run, threshold));
             }
             let (base, run): (Vec<_>, Vec<_>) = (base.iter().collect(), run.iter().collect());
-            return Ok(shares::effect(&base, &run, threshold));
+            return shares::effect(&base, &run, threshold);
         };
         match (self.method(), self.pair) {
             (Method::Ranks, _) => {
@@ -167,12 +158,12 @@ impl<'a> Sides<'a> {
                 let (base, run) = (values(base), values(run));
                 let is_hopeless = |side: &[f64]| side.iter().all(|value| value.is_infinite());
                 let is_known = !(is_hopeless(&base) && is_hopeless(&run));
-                Ok(is_known.then(|| ranks::effect(&base, &run, threshold)))
+                is_known.then(|| ranks::effect(&base, &run, threshold))
             }
             (_, Some((a, b))) if base[0].value.is_some() && run[0].value.is_some() => {
-                Ok(pairs(a, b, wanted.phase.as_deref())?.effect(level, threshold))
+                pairs(a, b, wanted.phase.as_deref()).effect(level, threshold)
             }
-            _ => Ok(welch::effect(base, run, level, threshold)),
+            _ => welch::effect(base, run, level, threshold),
         }
     }
 
@@ -259,11 +250,11 @@ fn is_one_timeline(a: &Run, b: &Run) -> bool {
         && a.phases().eq(b.phases())
 }
 
-fn pairs(a: &Run, b: &Run, phase: Option<&str>) -> Result<Pairs, Error> {
-    let (of_a, of_b) = (a.samples.columns()?, b.samples.columns()?);
-    let (rows_a, rows_b) = (reading::rows_of(a, of_a, phase), reading::rows_of(b, of_b, phase));
-    let cuts = a.cuts(of_a, &rows_a);
-    Ok(Pairs::new(&response_times(of_a, &rows_a), &response_times(of_b, &rows_b), cuts))
+fn pairs(a: &Run, b: &Run, phase: Option<&str>) -> Pairs {
+    let (rows_a, rows_b) = (reading::rows_of(a, phase), reading::rows_of(b, phase));
+    let (times_a, cuts) = response_times(&rows_a, &a.starts_ns());
+    let (times_b, _) = response_times(&rows_b, &[]);
+    Pairs::new(&times_a, &times_b, cuts)
 }
 
 /// Why the samples do not support a reading, and how many would.

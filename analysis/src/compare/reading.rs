@@ -9,24 +9,21 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::shares::wilson;
-use crate::Error;
 use crate::groups::{good_limits, is_good, responses};
-use crate::load::Columns;
 use crate::numeric::ns_to_ms;
-use crate::precision::share_precision;
 use crate::quantile::Distribution;
+use crate::rows::Rows;
 use crate::run::{Run, Scope};
+use crate::share::share_survey;
+use crate::store::{Decoded, Fields};
+use crate::survey::Survey;
 
 /// Reads a run.
-///
-/// # Errors
-/// When a column of the frame is unusable.
-pub fn of_run(run: &Run) -> Result<RunReading, Error> {
-    let columns = run.samples.columns()?;
+pub fn of_run(run: &Run) -> RunReading {
     let manifest = &run.manifest;
-    let arrivals = rows_of(run, columns, None).len() as u64;
+    let arrivals = rows_of(run, None).count() as u64;
     let covered_s = run.covered_s(|stream, phase| Scope::default().covers(stream, phase));
-    Ok(RunReading {
+    RunReading {
         run_id: manifest.run_id.clone(),
         name: manifest.name.clone(),
         target: manifest.target.clone(),
@@ -38,39 +35,37 @@ pub fn of_run(run: &Run) -> Result<RunReading, Error> {
         host: manifest.host.clone(),
         arrivals,
         offered_per_s: if covered_s > 0.0 { arrivals as f64 / covered_s } else { 0.0 },
-        metrics: metrics(run, columns),
-    })
+        metrics: metrics(run),
+    }
 }
 
 /// Rows of a phase, or of everything measured, in the order of the timeline.
-pub fn rows_of(run: &Run, columns: Columns<'_>, phase: Option<&str>) -> Vec<u32> {
-    let mask = columns.mask(|kind| {
+pub fn rows_of<'a>(run: &'a Run, phase: Option<&str>) -> Rows<'a> {
+    run.samples.columns().rows(|kind| {
         let is_in = |key| run.phase_key(&kind.stream, &kind.phase) == key;
         kind.is_measured && phase.is_none_or(is_in)
-    });
-    columns.rows(&mask)
+    })
 }
 
-fn metrics(run: &Run, columns: Columns<'_>) -> Vec<Reading> {
+fn metrics(run: &Run) -> Vec<Reading> {
     let measured = run.phases().filter(|(_, phase)| phase.role.is_measured());
     let phases: Vec<String> =
         measured.map(|(stream, phase)| run.phase_key(stream, &phase.name)).collect();
     let phases = if phases.len() > 1 { phases } else { Vec::new() };
     let scopes = std::iter::once(None).chain(phases.into_iter().map(Some));
-    let limits = good_limits(&run.manifest.objectives, columns);
-    scopes.flat_map(|phase| of_scope(run, columns, phase, &limits)).collect()
+    let limits = good_limits(&run.manifest.objectives, run.samples.columns());
+    scopes.flat_map(|phase| of_scope(run, phase, &limits)).collect()
 }
 
-fn of_scope(
-    run: &Run,
-    columns: Columns<'_>,
-    phase: Option<String>,
-    limits: &[i64],
-) -> Vec<Reading> {
-    let rows = rows_of(run, columns, phase.as_deref());
-    let times = responses(run, columns, &rows);
+fn of_scope(run: &Run, phase: Option<String>, limits: &[i64]) -> Vec<Reading> {
+    let rows = rows_of(run, phase.as_deref());
+    let kinds = run.samples.kinds();
+    let levels: Vec<f64> =
+        ComparedMetric::ALL.iter().filter_map(|metric| metric.quantile()).collect();
+    let times = responses(run, &rows, &levels);
     let blank = Reading { phase, ..blank(&times, ComparedMetric::P50) };
-    let has_limit = rows.iter().any(|&row| limits[columns.code(row as usize)] != i64::MAX);
+    let limited = rows.of_codes(|code| limits[code] != i64::MAX);
+    let has_limit = !limited.is_empty();
     let wanted = ComparedMetric::ALL.into_iter();
     wanted
         .filter(|&metric| metric != ComparedMetric::GoodputShare || has_limit)
@@ -78,9 +73,9 @@ fn of_scope(
             let blank = Reading { metric, ..blank.clone() };
             match metric.quantile() {
                 Some(level) => of_quantile(&times, level, blank),
-                None => of_share(run, columns, &rows, blank, |row| match metric {
-                    ComparedMetric::GoodputShare => is_good(columns, limits, row),
-                    _ => !columns.kind(row).outcome.is_ok(),
+                None => of_share(run, &rows, blank, |rows, place| match metric {
+                    ComparedMetric::GoodputShare => is_good(kinds, limits, rows, place),
+                    _ => !kinds[rows.code(place)].outcome.is_ok(),
                 }),
             }
         })
@@ -89,26 +84,28 @@ fn of_scope(
 
 /// Reads a quantile of response times.
 pub fn of_times(times: &Distribution, metric: ComparedMetric) -> Option<Reading> {
-    metric.quantile().map(|level| of_quantile(times, level, blank(times, metric)))
+    let level = metric.quantile()?;
+    let times = times.survey(&[level]);
+    Some(of_quantile(&times, level, blank(&times, metric)))
 }
 
 /// A reading with nothing read yet.
-fn blank(times: &Distribution, metric: ComparedMetric) -> Reading {
-    let failed = times.len() - times.finite_len();
+fn blank(times: &Survey, metric: ComparedMetric) -> Reading {
+    let failed = times.count - times.finite;
     Reading {
         phase: None,
         metric,
-        count: times.len() as u64,
+        count: times.count as u64,
         value: None,
         low: None,
         high: None,
         n_eff: 0.0,
         freedom: 1,
-        failed_share: if times.is_empty() { 0.0 } else { failed as f64 / times.len() as f64 },
+        failed_share: if times.is_empty() { 0.0 } else { failed as f64 / times.count as f64 },
     }
 }
 
-fn of_quantile(times: &Distribution, level: f64, blank: Reading) -> Reading {
+fn of_quantile(times: &Survey, level: f64, blank: Reading) -> Reading {
     if times.is_empty() {
         return blank;
     }
@@ -126,19 +123,16 @@ fn of_quantile(times: &Distribution, level: f64, blank: Reading) -> Reading {
 
 fn of_share(
     run: &Run,
-    columns: Columns<'_>,
-    rows: &[u32],
+    rows: &Rows<'_>,
     blank: Reading,
-    holds: impl Fn(usize) -> bool,
+    holds: impl Fn(&Decoded, usize) -> bool + Sync,
 ) -> Reading {
-    if rows.is_empty() {
+    let Some(found) = share_survey(rows, Fields::RESPONSE, &run.starts_ns(), holds) else {
         return blank;
-    }
-    let is_inside = |row: &u32| holds(*row as usize);
-    let share = rows.iter().filter(|row| is_inside(row)).count() as f64 / rows.len() as f64;
-    let precision = share_precision(rows, &run.cuts(columns, rows), share, is_inside);
-    let effective = precision.map_or(rows.len() as f64, |precision| precision.effective);
-    let freedom = precision.map_or(rows.len().max(2) - 1, |precision| precision.freedom);
+    };
+    let share = found.share;
+    let effective = found.precision.map_or(found.rows as f64, |precision| precision.effective);
+    let freedom = found.precision.map_or(found.rows.max(2) - 1, |precision| precision.freedom);
     let (low, high) = wilson(share, effective, freedom as f64);
     Reading {
         value: Some(brief(share)),

@@ -8,7 +8,7 @@ use openload_contract::baseline::{FOLDER, RunReading};
 use super::baseline::{self, BaselineError};
 use super::reading;
 use crate::run::Run;
-use crate::{Error, validity, verdict};
+use crate::{validity, verdict};
 
 /// A run that takes part in a comparison.
 #[derive(Debug, Clone)]
@@ -23,13 +23,10 @@ pub struct Subject {
 
 impl Subject {
     /// Reads a run.
-    ///
-    /// # Errors
-    /// When a column of the frame is unusable.
-    pub fn of_run(run: Run) -> Result<Self, Error> {
-        let reading = reading::of_run(&run)?;
-        let faults = faults(&run, reading.arrivals)?;
-        Ok(Self { reading, run: Some(run), faults })
+    pub fn of_run(run: Run) -> Self {
+        let reading = reading::of_run(&run);
+        let faults = faults(&run, reading.arrivals);
+        Self { reading, run: Some(run), faults }
     }
 
     /// Takes a run from a baseline: what was fit to be kept is fit to be compared.
@@ -59,7 +56,7 @@ impl Subject {
                 let runs = baseline::read(&file)?.runs;
                 Ok(runs.into_iter().map(Self::of_reading).collect())
             }
-            None if path.exists() => Ok(vec![Self::of_run(Run::open(path)?)?]),
+            None if path.exists() => Ok(vec![Self::of_run(Run::open(path)?)]),
             None => Err(BaselineError::Missing { path: path.to_owned() }),
         }
     }
@@ -77,11 +74,11 @@ fn baseline_path(path: &Path) -> Option<PathBuf> {
     named.is_file().then_some(named)
 }
 
-fn faults(run: &Run, arrivals: u64) -> Result<Vec<String>, Error> {
+fn faults(run: &Run, arrivals: u64) -> Vec<String> {
     if run.manifest.status != RunStatus::Complete {
-        return Ok(vec!["it did not reach the end of its timeline".to_owned()]);
+        return vec!["it did not reach the end of its timeline".to_owned()];
     }
-    let validity = validity::validity(run)?;
+    let validity = validity::validity(run);
     let (_, reasons) = verdict::verdict(&validity, arrivals, &[], None);
-    Ok(reasons)
+    reasons
 }

@@ -1,0 +1,107 @@
+//! From a batch of a sample file to rows that can be ordered.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowPrimitiveType, Int64Type, UInt16Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch};
+use openload_contract::TimelineDigest;
+
+use super::kinds::Kinds;
+use crate::Error;
+use crate::store::ArrivalRow;
+
+/// The arrivals of a row group, column by column, in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    pub seq: Vec<u64>,
+    pub intended_ns: Vec<i64>,
+    lag_ns: Vec<i64>,
+    response_ns: Vec<i64>,
+    connect_ns: Optional,
+    sent_ns: Optional,
+    ttfb_ns: Optional,
+    kind: Vec<u32>,
+}
+
+/// Times of which some are not known.
+#[derive(Debug, Default)]
+struct Optional {
+    values: Vec<i64>,
+    /// Which of them are known; empty as long as all are.
+    known: Vec<bool>,
+}
+
+impl Optional {
+    fn get(&self, row: usize) -> Option<i64> {
+        self.known.get(row).copied().unwrap_or(true).then(|| self.values[row])
+    }
+
+    fn append(&mut self, array: &PrimitiveArray<Int64Type>, rows: &[usize]) {
+        let before = self.values.len();
+        self.values.extend(rows.iter().map(|&row| array.value(row)));
+        if array.null_count() > 0 || !self.known.is_empty() {
+            self.known.resize(before, true);
+            self.known.extend(rows.iter().map(|&row| array.is_valid(row)));
+        }
+    }
+}
+
+impl Arrivals {
+    /// One arrival.
+    pub fn row(&self, row: usize) -> ArrivalRow {
+        ArrivalRow {
+            intended_ns: self.intended_ns[row],
+            lag_ns: self.lag_ns[row],
+            response_ns: self.response_ns[row],
+            connect_ns: self.connect_ns.get(row),
+            sent_ns: self.sent_ns.get(row),
+            ttfb_ns: self.ttfb_ns.get(row),
+            kind: self.kind[row],
+        }
+    }
+
+    /// Takes the arrivals of a batch; follow-up steps of sessions are none.
+    pub fn append(
+        &mut self,
+        batch: &RecordBatch,
+        kinds: &mut Kinds,
+        digest: &mut TimelineDigest,
+    ) -> Result<(), Error> {
+        let step = required::<UInt16Type>(batch, "step")?.values();
+        let rows: Vec<usize> = (0..step.len()).filter(|&row| step[row] == 0).collect();
+        let seq = required::<UInt64Type>(batch, "seq")?.values();
+        let intended = required::<Int64Type>(batch, "intended_ns")?.values();
+        rows.iter().for_each(|&row| digest.add(seq[row], intended[row]));
+        self.seq.extend(rows.iter().map(|&row| seq[row]));
+        self.intended_ns.extend(rows.iter().map(|&row| intended[row]));
+        let times = [("lag_ns", &mut self.lag_ns), ("response_ns", &mut self.response_ns)];
+        for (name, column) in times {
+            let values = required::<Int64Type>(batch, name)?.values();
+            column.extend(rows.iter().map(|&row| values[row]));
+        }
+        let optional = [
+            ("connect_ns", &mut self.connect_ns),
+            ("sent_ns", &mut self.sent_ns),
+            ("ttfb_ns", &mut self.ttfb_ns),
+        ];
+        for (name, times) in optional {
+            let values = column(batch, name)?.as_primitive_opt::<Int64Type>();
+            times.append(values.ok_or(Error::Column { column: name })?, &rows);
+        }
+        kinds.append(batch, &rows, &mut self.kind)
+    }
+}
+
+pub(super) fn column<'a>(
+    batch: &'a RecordBatch,
+    name: &'static str,
+) -> Result<&'a ArrayRef, Error> {
+    batch.column_by_name(name).ok_or(Error::Column { column: name })
+}
+
+pub(super) fn required<'a, T: ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    name: &'static str,
+) -> Result<&'a PrimitiveArray<T>, Error> {
+    let array = column(batch, name)?.as_primitive_opt::<T>();
+    array.filter(|array| array.null_count() == 0).ok_or(Error::Column { column: name })
+}

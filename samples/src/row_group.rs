@@ -1,0 +1,113 @@
+//! Reading closed parts row group by row group, in any order and from several threads.
+//!
+//! [`read_parts`](crate::read_parts) reads one part after the other. Workers write side by side,
+//! so whoever wants the rows in the order of the timeline goes through the row groups of all parts
+//! instead, and holds no more than a few of them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+
+use crate::Error;
+use crate::paths::closed_parts;
+use crate::read::{BATCH_ROWS, check_columns, completed};
+
+/// The closed parts of a run, opened; what their footers say is kept, the files are not.
+#[derive(Debug)]
+pub struct RowGroups {
+    parts: Vec<Part>,
+    groups: Vec<RowGroup>,
+}
+
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+}
+
+/// One row group of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowGroup {
+    part: usize,
+    index: usize,
+    /// Rows in the parts and row groups before it.
+    pub first_row: u64,
+    /// Rows in it.
+    pub rows: u64,
+}
+
+impl RowGroups {
+    /// Opens the closed parts of a run, which must have `columns`.
+    ///
+    /// # Errors
+    /// When a folder or a footer cannot be read.
+    pub fn open(run_dir: &Path, columns: &[&'static str]) -> Result<Self, Error> {
+        let (mut parts, mut groups, mut first_row) = (Vec::new(), Vec::new(), 0);
+        for path in closed_parts(run_dir)? {
+            let file = File::open(&path).map_err(Error::io(&path))?;
+            let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
+                .map_err(Error::parquet(&path))?;
+            check_columns(&path, metadata.schema(), columns)?;
+            for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
+                let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+                groups.push(RowGroup { part: parts.len(), index, first_row, rows });
+                first_row += rows;
+            }
+            parts.push(Part { path, metadata });
+        }
+        Ok(Self { parts, groups })
+    }
+
+    /// The row groups in the order of parts.
+    pub fn groups(&self) -> &[RowGroup] {
+        &self.groups
+    }
+
+    /// Reads some columns of a row group; batches hold them in the order of the contract.
+    ///
+    /// A nullable column that a part lacks, because an earlier minor version wrote it, is null.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn read(&self, group: &RowGroup, columns: &[&'static str]) -> Result<GroupReader, Error> {
+        let Part { path, metadata } = &self.parts[group.part];
+        let ours = crate::schema();
+        let fields = ours.fields().iter().filter(|field| columns.contains(&field.name().as_str()));
+        let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+        let file = File::open(path).map_err(Error::io(path))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        let reader = builder
+            .with_projection(mask)
+            .with_row_groups(vec![group.index])
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(Error::parquet(path))?;
+        Ok(GroupReader { path: path.clone(), schema, reader })
+    }
+}
+
+/// The batches of a row group.
+pub struct GroupReader {
+    path: PathBuf,
+    schema: SchemaRef,
+    reader: ParquetRecordBatchReader,
+}
+
+impl Iterator for GroupReader {
+    type Item = Result<RecordBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.reader.next()?;
+        let batch = batch.and_then(|batch| completed(batch, &self.schema));
+        Some(batch.map_err(Error::arrow(&self.path)))
+    }
+}
