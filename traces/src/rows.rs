@@ -202,11 +202,11 @@ impl Rows {
     }
 
     /// Moves the rows of `range` to other times, and says what these were made from.
-    pub fn set_times(&mut self, range: Range<usize>, mut time: impl FnMut(&Row<'_>) -> Placed) {
+    pub fn set_times(&mut self, range: Range<usize>, mut time: impl FnMut(Timing) -> Placed) {
         let end = range.end;
         for index in range {
-            let Some(row) = self.get(index) else { continue };
-            let placed = time(&row);
+            let Some(timing) = timing(self.encoded(index)) else { continue };
+            let placed = time(timing);
             let at = self.keys[index].at as usize;
             self.keys[index].time_ns = placed.time_ns;
             self.bytes[at + KIND_AT] = placed.kind as u8;
@@ -254,6 +254,13 @@ impl Pool {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rows);
         }
     }
+}
+
+/// What the place of a row in time depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timing {
+    pub kind: TimeKind,
+    pub duration_ns: Option<u64>,
 }
 
 /// Where a row was put in time.
@@ -373,6 +380,24 @@ pub(crate) fn decode(encoded: &[u8]) -> Option<Row<'_>> {
     })
 }
 
+/// Reads of an encoded row no more than it takes to place it.
+fn timing(encoded: &[u8]) -> Option<Timing> {
+    let (fixed, rest) = encoded.split_first_chunk::<FIXED_BYTES>()?;
+    let [_, _, _, _, kind, low, high, ..] = *fixed;
+    let flags = u16::from_le_bytes([low, high]);
+    let kind = *TimeKind::ALL.get(usize::from(kind))?;
+    if flags & DURATION == 0 {
+        return Some(Timing { kind, duration_ns: None });
+    }
+    let mut rest = Rest(rest);
+    for flag in [BIN, BIN, STATUS, BYTES] {
+        if flags & flag != 0 {
+            rest.varint()?;
+        }
+    }
+    Some(Timing { kind, duration_ns: Some(rest.varint()?) })
+}
+
 /// What is left of a row to read.
 struct Rest<'a>(&'a [u8]);
 
@@ -384,6 +409,11 @@ impl<'a> Rest<'a> {
     }
 
     fn varint(&mut self) -> Option<u64> {
+        // Most numbers are lengths, and most of these short.
+        if let [byte @ ..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(u64::from(*byte));
+        }
         let mut value = 0;
         for (&byte, place) in self.0.iter().zip(0..10) {
             value |= u64::from(byte & 0x7f) << (7 * place);
