@@ -5,11 +5,12 @@
 //! it is copied, put aside in a file and read back as it stands:
 //!
 //! ```text
-//! length u32 | kind u8 | flags u16 | t_src i64 | the numbers and byte strings that the flags name
+//! length u32 | kind u8 | flags u16 | t_src i64 | what the flags name: numbers, lengths of byte
+//! strings, session, byte strings
 //! ```
 //!
-//! Numbers that were recorded are written as varints, byte strings with their length before them;
-//! what was not recorded takes no byte. Reading is checked: bytes that are no row give `None`.
+//! Numbers that were recorded and lengths are written as varints; what was not recorded takes no
+//! byte. Reading is checked: bytes that are no row give `None`.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +48,11 @@ impl Key {
     /// The order of rows. Rows that share all three keep the order they came in.
     pub fn order(&self) -> (i64, u32, u64) {
         (self.time_ns, self.source, self.seq)
+    }
+
+    /// The part of the order that does not depend on the time.
+    fn place(&self) -> Place {
+        (self.source, self.seq)
     }
 
     /// The same row at another time.
@@ -111,14 +117,24 @@ pub(crate) struct Rows {
     bytes: Vec<u8>,
     /// Whether the keys are known to be out of order.
     is_disordered: bool,
+    /// Whether rows of equal times may be out of order, so that a stable sort by time would not
+    /// be enough.
+    is_shuffled: bool,
+    /// Whether keys have changed their places since they were added.
+    is_sorted: bool,
+    /// Greatest place of any key.
+    last_place: Place,
 }
+
+/// The part of a key that does not depend on the time.
+type Place = (u32, u64);
 
 impl Rows {
     /// Makes room for about this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         let bytes_per_key = 128;
         let keys = Vec::with_capacity(bytes / bytes_per_key);
-        Self { keys, bytes: Vec::with_capacity(bytes), is_disordered: false }
+        Self { keys, bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -137,7 +153,11 @@ impl Rows {
     pub fn clear(&mut self) {
         self.keys.clear();
         self.bytes.clear();
-        self.is_disordered = false;
+        *self = Self {
+            keys: std::mem::take(&mut self.keys),
+            bytes: std::mem::take(&mut self.bytes),
+            ..Self::default()
+        };
     }
 
     pub fn keys(&self) -> &[Key] {
@@ -148,8 +168,6 @@ impl Rows {
     pub fn push(&mut self, key: Key, row: &Row<'_>) {
         let at = self.bytes.len();
         encode(row, &mut self.bytes);
-        let length = (self.bytes.len() - at) as u32;
-        self.bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
         self.push_key(Key { at: at as u32, ..key });
     }
 
@@ -165,14 +183,19 @@ impl Rows {
         let offset = self.bytes.len() as u32;
         self.bytes.extend_from_slice(&rows.bytes);
         let Some(first) = rows.keys.first() else { return };
-        let is_joint_disordered = self.keys.last().is_some_and(|last| last.order() > first.order());
-        self.is_disordered |= is_joint_disordered || rows.is_disordered;
+        self.is_disordered |=
+            rows.is_disordered || self.keys.last().is_some_and(|last| last.order() > first.order());
+        let is_behind = rows.is_sorted || first.place() < self.last_place;
+        self.is_shuffled |= rows.is_shuffled || (is_behind && !self.is_empty());
+        self.is_sorted |= rows.is_sorted;
+        self.last_place = self.last_place.max(rows.last_place);
         self.keys.extend(rows.keys.iter().map(|key| Key { at: key.at + offset, ..*key }));
     }
 
     fn push_key(&mut self, key: Key) {
-        let is_behind = self.keys.last().is_some_and(|last| last.order() > key.order());
-        self.is_disordered |= is_behind;
+        self.is_disordered |= self.keys.last().is_some_and(|last| last.order() > key.order());
+        self.is_shuffled |= key.place() < self.last_place;
+        self.last_place = self.last_place.max(key.place());
         self.keys.push(key);
     }
 
@@ -184,10 +207,16 @@ impl Rows {
     /// Puts the rows in order; costs nothing when they are.
     pub fn sort(&mut self) {
         if self.is_disordered {
-            // Stable, and linear in stretches that are in order already.
-            self.keys.sort_by_key(Key::order);
-            self.is_disordered = false;
+            // Stable, and linear in stretches that are in order already. The rows of one source
+            // come in the order of its lines, so that there are only times to compare.
+            if self.is_shuffled {
+                self.keys.sort_by_key(Key::order);
+            } else {
+                self.keys.sort_by_key(|key| key.time_ns);
+            }
+            (self.is_disordered, self.is_sorted) = (false, true);
         }
+        self.is_shuffled = false;
     }
 
     /// The row at `index` as it stands in the arena.
@@ -213,6 +242,7 @@ impl Rows {
             let is_behind = index > 0 && self.keys[index - 1].order() > self.keys[index].order();
             self.is_disordered |= is_behind;
         }
+        self.is_shuffled = true;
         // What follows has not moved.
         let border = self.keys.get(end.saturating_sub(1)).zip(self.keys.get(end));
         self.is_disordered |= border.is_some_and(|(last, next)| last.order() > next.order());
@@ -227,11 +257,13 @@ impl Rows {
         }
     }
 
-    /// Parts the rows, which are in order, at `middle`: those from there on move to `rest`.
+    /// Parts the rows, which are in order, at `middle`: those from there on move to `rest`, which
+    /// is empty.
     pub fn split_off(&mut self, middle: usize, rest: &mut Self) {
         for index in middle..self.keys.len() {
             rest.push_encoded(self.keys[index], self.encoded(index));
         }
+        (rest.is_shuffled, rest.is_sorted) = (self.is_shuffled, self.is_sorted);
         self.keys.truncate(middle);
     }
 }
@@ -290,14 +322,19 @@ pub(crate) fn payload_bytes(row: &Row<'_>) -> usize {
     texts.iter().map(|text| text.len()).sum::<usize>() + row.body.map_or(0, <[u8]>::len)
 }
 
+/// Room for everything of a row but its byte strings: eight numbers and six lengths.
+const HEAD_BYTES: usize = FIXED_BYTES + 14 * VARINT_BYTES_MAX + 8;
+
+/// Longest number.
+const VARINT_BYTES_MAX: usize = 10;
+
 fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
     let mut flags = 0;
-    let at = bytes.len();
-    bytes.extend_from_slice(&[0; FIXED_BYTES]);
+    let mut head = Head { bytes: [0; HEAD_BYTES], length: FIXED_BYTES };
     let mut number = |flag: u16, value: Option<u64>| {
         if let Some(value) = value {
             flags |= flag;
-            put_varint(bytes, value);
+            head.put_varint(value);
         }
     };
     number(BIN, row.bin.map(|bin| bin.count));
@@ -308,32 +345,58 @@ fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
     number(BODY_BYTES, row.body_bytes);
     number(TOKENS, row.tokens.map(|tokens| tokens.input));
     number(TOKENS, row.tokens.map(|tokens| tokens.output));
-    if row.session != 0 {
-        flags |= SESSION;
-        bytes.extend_from_slice(&row.session.to_le_bytes());
-    }
-    for (flag, text) in [
+    let texts = [
         (METHOD, row.method),
         (TARGET, row.target),
         (HOST, row.host),
         (HEADERS, row.headers),
         (TAG, row.tag),
-    ] {
+    ];
+    for (flag, text) in texts {
+        number(flag, (!text.is_empty()).then_some(text.len() as u64));
+    }
+    number(BODY, row.body.map(|body| body.len() as u64));
+    if row.session != 0 {
+        flags |= SESSION;
+        head.put(&row.session.to_le_bytes());
+    }
+    let length = head.length + payload_bytes(row);
+    head.bytes[..KIND_AT].copy_from_slice(&(length as u32).to_le_bytes());
+    head.bytes[KIND_AT] = row.kind as u8;
+    head.bytes[5..7].copy_from_slice(&flags.to_le_bytes());
+    head.bytes[7..FIXED_BYTES].copy_from_slice(&row.recorded_ns.to_le_bytes());
+    bytes.reserve(length);
+    bytes.extend_from_slice(&head.bytes[..head.length]);
+    for (_, text) in texts {
         if !text.is_empty() {
-            flags |= flag;
-            put_varint(bytes, text.len() as u64);
             bytes.extend_from_slice(text);
         }
     }
-    if let Some(body) = row.body {
-        flags |= BODY;
-        put_varint(bytes, body.len() as u64);
-        bytes.extend_from_slice(body);
+    bytes.extend_from_slice(row.body.unwrap_or_default());
+}
+
+/// The part of a row before its byte strings, while it is put together.
+struct Head {
+    bytes: [u8; HEAD_BYTES],
+    length: usize,
+}
+
+impl Head {
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
     }
-    let fixed = &mut bytes[at..at + FIXED_BYTES];
-    fixed[KIND_AT] = row.kind as u8;
-    fixed[5..7].copy_from_slice(&flags.to_le_bytes());
-    fixed[7..].copy_from_slice(&row.recorded_ns.to_le_bytes());
+
+    /// Seven bits a byte, the lowest first; the highest bit says that more follow.
+    fn put_varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes[self.length] = value as u8 | 0x80;
+            self.length += 1;
+            value >>= 7;
+        }
+        self.bytes[self.length] = value as u8;
+        self.length += 1;
+    }
 }
 
 /// Reads an encoded row; `None` for bytes that are none.
@@ -356,11 +419,14 @@ pub(crate) fn decode(encoded: &[u8]) -> Option<Row<'_>> {
         (Some(input), Some(output)) => Some(Tokens { input, output }),
         _ => None,
     };
+    let mut length = |flag| if flags & flag == 0 { Some(0) } else { rest.length() };
+    let (method, target, host) = (length(METHOD)?, length(TARGET)?, length(HOST)?);
+    let (headers, tag, body) = (length(HEADERS)?, length(TAG)?, length(BODY)?);
     let session = if flags & SESSION == 0 { 0 } else { u64::from_le_bytes(*rest.chunk()?) };
-    let mut text = |flag| if flags & flag == 0 { Some(&b""[..]) } else { rest.text() };
-    let (method, target, host) = (text(METHOD)?, text(TARGET)?, text(HOST)?);
-    let (headers, tag) = (text(HEADERS)?, text(TAG)?);
-    let body = if flags & BODY == 0 { None } else { Some(rest.text()?) };
+    let mut text = |length| if length == 0 { Some(&b""[..]) } else { rest.text(length) };
+    let (method, target, host) = (text(method)?, text(target)?, text(host)?);
+    let (headers, tag, body) = (text(headers)?, text(tag)?, text(body)?);
+    let body = (flags & BODY != 0).then_some(body);
     Some(Row {
         kind: *TimeKind::ALL.get(usize::from(kind))?,
         recorded_ns: i64::from_le_bytes(recorded),
@@ -425,21 +491,15 @@ impl<'a> Rest<'a> {
         None
     }
 
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.varint()?).ok()?;
+    fn length(&mut self) -> Option<usize> {
+        usize::try_from(self.varint()?).ok()
+    }
+
+    fn text(&mut self, length: usize) -> Option<&'a [u8]> {
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(text)
     }
-}
-
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
-fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 //! written. If not, each full load is sorted and put aside into one temporary file, and the runs
 //! are merged at the end.
 //!
-//! Logs are nearly in order, so a load that begins behind the end of a run is appended to it: a
-//! sorted input of any size ends as a single run, and its merge is a copy. A run of loads that
-//! overlap only at their edges is cheap as well: a run's buffer exists only from its first row
-//! to its last, and as long as one run's rows come first the merge takes one comparison a row.
+//! Logs are nearly in order, so a load that begins behind the end of a run is appended to it, and
+//! the last part of a load that had to be sorted waits for the next one: an input whose disorder
+//! is smaller than that ends as a single run, whatever its size, and its merge is a copy. Once it
+//! is known that not everything fits into memory, loads are small enough for the processor's
+//! cache; they grow again, up to the budget, with each one that begins before the end of a run.
 //!
 //! Equal keys keep the order they came in: within a load because the sort is stable, between
 //! loads because an earlier one always lies in an earlier run or at an earlier place of the same.
@@ -28,17 +29,29 @@ const KEY_BYTES: usize = 8 + 4 + 8;
 /// Most that is kept in memory: rows find their bytes by offsets of 32 bits.
 const BUDGET_BYTES_MAX: usize = 1 << 30;
 
+/// Least that is sorted at once after a first full load: more is slower, being further away from
+/// the processor.
+const LOAD_BYTES: usize = 4 << 20;
+
+/// The part of a load whose end waits for the next one: a quarter.
+const REST_PART: usize = 4;
+
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// Bounds of what is read of a run at once. Below the lower one seeking costs more than reading.
-const READ_BYTES: (usize, usize) = (8 << 10, 1 << 20);
+/// Bounds of what is read of a run at once. Below the lower one seeking costs more than reading,
+/// above the upper one nothing is gained.
+const READ_BYTES: (usize, usize) = (8 << 10, 256 << 10);
 
 /// Takes rows in any order.
 pub(crate) struct Sorter {
     directory: PathBuf,
     budget_bytes: usize,
+    /// Bytes of a load: the budget, or less once something is put aside.
+    load_bytes: usize,
     rows: Rows,
+    /// The end of a load while the others are written: beyond the budget, a quarter at most.
+    rest: Rows,
     spill: Option<Spill>,
     /// Rows of all runs and of the load.
     count: u64,
@@ -47,10 +60,13 @@ pub(crate) struct Sorter {
 impl Sorter {
     /// Keeps up to `budget_bytes` in memory and the rest in a nameless file in `directory`.
     pub fn new(directory: &Path, budget_bytes: usize) -> Self {
+        let budget_bytes = budget_bytes.min(BUDGET_BYTES_MAX);
         Self {
             directory: directory.to_owned(),
-            budget_bytes: budget_bytes.min(BUDGET_BYTES_MAX),
+            budget_bytes,
+            load_bytes: budget_bytes,
             rows: Rows::default(),
+            rest: Rows::default(),
             spill: None,
             count: 0,
         }
@@ -58,7 +74,7 @@ impl Sorter {
 
     /// Adds all rows of a batch.
     pub fn append(&mut self, rows: &Rows) -> Result<(), TraceError> {
-        if !self.rows.is_empty() && self.rows.size_bytes() + rows.size_bytes() > self.budget_bytes {
+        if !self.rows.is_empty() && self.rows.size_bytes() + rows.size_bytes() > self.load_bytes {
             self.put_aside()?;
         }
         self.count += rows.len() as u64;
@@ -77,30 +93,44 @@ impl Sorter {
         self.count
     }
 
-    /// Sorts the load and writes it to the file.
+    /// Sorts the load and writes it to the file, but for the end of one that was out of order:
+    /// what comes next may belong before that.
     fn put_aside(&mut self) -> Result<(), TraceError> {
-        let spill = match &mut self.spill {
-            Some(spill) => spill,
-            None => self.spill.insert(Spill::create(&self.directory)?),
-        };
+        let was_ordered = self.rows.is_ordered();
         self.rows.sort();
+        let spill = match &mut self.spill {
+            Some(spill) => {
+                if !spill.is_continued_by(&self.rows) {
+                    self.load_bytes = (2 * self.load_bytes).min(self.budget_bytes);
+                }
+                spill
+            }
+            None => {
+                self.load_bytes = LOAD_BYTES.min(self.budget_bytes);
+                self.spill.insert(Spill::create(&self.directory)?)
+            }
+        };
+        if !was_ordered {
+            let rest_bytes = self.load_bytes / REST_PART;
+            let rest_rows = rest_bytes * self.rows.len() / self.rows.size_bytes().max(1);
+            let middle = self.rows.len().saturating_sub(rest_rows.max(1));
+            self.rows.split_off(middle, &mut self.rest);
+        }
         spill.write(&self.rows)?;
         self.rows.clear();
+        self.rows.append(&self.rest);
+        self.rest.clear();
         Ok(())
     }
 
     /// Ends the input.
     pub fn finish(mut self) -> Result<Sorted, TraceError> {
-        if self.spill.is_some() && !self.rows.is_empty() {
-            self.put_aside()?;
-        }
+        self.rows.sort();
         let store = match self.spill {
-            None => {
-                self.rows.sort();
-                Store::Memory { rows: self.rows, next: 0 }
-            }
-            Some(spill) => {
-                drop(self.rows);
+            None => Store::Memory { rows: self.rows, next: 0 },
+            Some(mut spill) => {
+                spill.write(&self.rows)?;
+                drop((self.rows, self.rest));
                 Store::File(Merge::new(spill, self.budget_bytes)?)
             }
         };
@@ -339,11 +369,10 @@ impl RunReader {
         }
         self.buffer.drain(..self.at);
         self.at = 0;
-        let old = self.buffer.len();
-        let read = self.length.min(source.bytes.max(bytes - old) as u64);
-        self.buffer.resize(old + read as usize, 0);
+        let read = self.length.min(source.bytes.max(bytes - self.buffer.len()) as u64);
         source.file.seek(SeekFrom::Start(self.start))?;
-        source.file.read_exact(&mut self.buffer[old..])?;
+        // A file that ends too early is noticed by the rows that are missing.
+        let read = Read::take(&mut *source.file, read).read_to_end(&mut self.buffer)? as u64;
         self.start += read;
         self.length -= read;
         Ok(self.buffer.len() >= bytes)
@@ -363,8 +392,12 @@ mod tests {
     use super::*;
     use crate::rows::Row;
 
-    /// Rows whose time is `time(index)`, each with a payload of its own.
+    /// Rows whose time is `time(index)`, each with a payload of its own, of three sources.
     fn batches(count: u64, time: impl Fn(u64) -> i64) -> Vec<Rows> {
+        keyed(count, |index| Key::new(time(index), (index % 3) as u32, index / 5))
+    }
+
+    fn keyed(count: u64, key: impl Fn(u64) -> Key) -> Vec<Rows> {
         let mut batches = Vec::new();
         let indices: Vec<u64> = (0..count).collect();
         for chunk in indices.chunks(700) {
@@ -372,7 +405,7 @@ mod tests {
             for &index in chunk {
                 let target = format!("/{index}/{}", "x".repeat((mix(index) % 50) as usize));
                 let row = Row { target: target.as_bytes(), ..Row::default() };
-                rows.push(Key::new(time(index), (index % 3) as u32, index / 5), &row);
+                rows.push(key(index), &row);
             }
             batches.push(rows);
         }
@@ -428,6 +461,27 @@ mod tests {
         assert_eq!(runs, 1);
         let (_, runs) = sorted(&batches(20_000, |index| -index.cast_signed()), 100_000);
         assert!(runs > 10, "{runs}");
+    }
+
+    #[test]
+    fn one_source_out_of_order_by_less_than_a_load_makes_one_run() {
+        let time = |index: u64| (index / 3 * 3 + mix(index) % 100).cast_signed();
+        let batches = keyed(20_000, |index| Key::new(time(index), 0, index / 2));
+        let (in_memory, _) = sorted(&batches, usize::MAX);
+        let mut expected: Vec<_> = batches
+            .iter()
+            .flat_map(|rows| (0..rows.len()).map(|index| (rows.keys()[index], rows.encoded(index))))
+            .collect();
+        expected.sort_by_key(|(key, _)| key.order());
+        assert!(expected.iter().map(|row| row.1).eq(in_memory.iter().map(|row| &row.1[..])));
+        for budget_bytes in [100_000, 300_000] {
+            let (merged, runs) = sorted(&batches, budget_bytes);
+            assert_eq!(runs, 1);
+            assert!(merged.iter().map(|row| &row.1).eq(in_memory.iter().map(|row| &row.1)));
+        }
+        let (merged, runs) = sorted(&batches, 1_000);
+        assert!(runs > 1, "{runs}");
+        assert!(merged.iter().map(|row| &row.1).eq(in_memory.iter().map(|row| &row.1)));
     }
 
     #[test]
