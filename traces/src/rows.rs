@@ -2,7 +2,7 @@
 //!
 //! [`Rows`] is a batch: a vector of [`Key`]s, by which rows are sorted, and an arena of bytes with
 //! everything else. Sorting moves keys only. A row in the arena does not depend on its place, so
-//! it is copied, put aside in a file and read back as it stands:
+//! it is copied as it stands; in a file its fixed part is packed ([`pack`]):
 //!
 //! ```text
 //! length u32 | kind u8 | flags u16 | t_src i64 | what the flags name: numbers, lengths of byte
@@ -178,6 +178,21 @@ impl Rows {
         self.push_key(Key { at, ..key });
     }
 
+    /// Adds a row that was packed; `last` is its last part.
+    pub fn push_packed(&mut self, key: Key, packed: &Packed, last: &[u8]) {
+        let at = self.bytes.len() as u32;
+        let length = FIXED_BYTES + last.len();
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[..KIND_AT].copy_from_slice(&(length as u32).to_le_bytes());
+        fixed[KIND_AT] = packed.kind;
+        fixed[5..7].copy_from_slice(&packed.flags);
+        fixed[7..].copy_from_slice(&packed.recorded_ns.to_le_bytes());
+        self.bytes.reserve(length);
+        self.bytes.extend_from_slice(&fixed);
+        self.bytes.extend_from_slice(last);
+        self.push_key(Key { at, ..key });
+    }
+
     /// Adds all rows of another batch.
     pub fn append(&mut self, rows: &Self) {
         let offset = self.bytes.len() as u32;
@@ -310,12 +325,6 @@ pub(crate) fn encoded_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
     if length < FIXED_BYTES { None } else { rest.get(..length) }
 }
 
-/// The length a row says it has; `None` for one that no row has.
-pub(crate) fn length_of(prefix: [u8; 4]) -> Option<usize> {
-    let length = u32::from_le_bytes(prefix) as usize;
-    (FIXED_BYTES..=ROW_BYTES_MAX + 256).contains(&length).then_some(length)
-}
-
 /// Bytes of the byte strings of a row.
 pub(crate) fn payload_bytes(row: &Row<'_>) -> usize {
     let texts = [row.method, row.target, row.host, row.headers, row.tag];
@@ -375,13 +384,13 @@ fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(row.body.unwrap_or_default());
 }
 
-/// The part of a row before its byte strings, while it is put together.
-struct Head {
-    bytes: [u8; HEAD_BYTES],
+/// The beginning of something encoded, while it is put together.
+struct Head<const N: usize> {
+    bytes: [u8; N],
     length: usize,
 }
 
-impl Head {
+impl<const N: usize> Head<N> {
     fn put(&mut self, bytes: &[u8]) {
         self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
         self.length += bytes.len();
@@ -462,6 +471,67 @@ fn timing(encoded: &[u8]) -> Option<Timing> {
         }
     }
     Some(Timing { kind, duration_ns: Some(rest.varint()?) })
+}
+
+/// Most that a packed row begins with: its key and all that has no bytes of its own.
+pub(crate) const PACKED_HEAD_BYTES: usize = KEY_BYTES_MAX + 2 * VARINT_BYTES_MAX + 3;
+
+/// Longest packed key.
+const KEY_BYTES_MAX: usize = 3 * VARINT_BYTES_MAX;
+
+/// A packed row but for its last part, which is as it was encoded.
+pub(crate) struct Packed {
+    kind: u8,
+    flags: [u8; 2],
+    recorded_ns: i64,
+    /// Bytes of the last part.
+    pub length: usize,
+}
+
+/// Appends a row in the form it has in a file: its key as the difference from the key before,
+/// and what is recorded as the difference from the key's time. Most of that is zero.
+pub(crate) fn pack(key: &Key, before: Option<&Key>, encoded: &[u8], packed: &mut Vec<u8>) {
+    let Some((fixed, rest)) = encoded.split_first_chunk::<FIXED_BYTES>() else { return };
+    let [_, _, _, _, kind, low, high, recorded @ ..] = *fixed;
+    let mut head = Head { bytes: [0; PACKED_HEAD_BYTES], length: 0 };
+    if let Some(before) = before {
+        head.put_varint(zigzag(key.time_ns.wrapping_sub(before.time_ns)));
+        head.put_varint(u64::from(key.source));
+        head.put_varint(zigzag(key.seq.wrapping_sub(before.seq).cast_signed()));
+    }
+    head.put_varint(rest.len() as u64);
+    head.put(&[kind, low, high]);
+    head.put_varint(zigzag(i64::from_le_bytes(recorded).wrapping_sub(key.time_ns)));
+    packed.extend_from_slice(&head.bytes[..head.length]);
+    packed.extend_from_slice(rest);
+}
+
+/// Reads the key of a packed row, and how many bytes it takes.
+pub(crate) fn unpack_key(packed: &[u8], before: &Key) -> Option<(Key, usize)> {
+    let mut rest = Rest(packed);
+    let time_ns = before.time_ns.wrapping_add(unzigzag(rest.varint()?));
+    let source = u32::try_from(rest.varint()?).ok()?;
+    let seq = before.seq.wrapping_add_signed(unzigzag(rest.varint()?));
+    Some((Key::new(time_ns, source, seq), packed.len() - rest.0.len()))
+}
+
+/// Reads what follows the key of a packed row up to its last part, and how many bytes that takes.
+pub(crate) fn unpack(packed: &[u8], key: &Key) -> Option<(Packed, usize)> {
+    let mut rest = Rest(packed);
+    let length = rest.length().filter(|&length| length <= ROW_BYTES_MAX + HEAD_BYTES)?;
+    let [kind, low, high] = *rest.chunk()?;
+    let recorded_ns = key.time_ns.wrapping_add(unzigzag(rest.varint()?));
+    let taken = packed.len() - rest.0.len();
+    Some((Packed { kind, flags: [low, high], recorded_ns, length }, taken))
+}
+
+/// Small for numbers near zero of either sign.
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+fn unzigzag(code: u64) -> i64 {
+    (code >> 1).cast_signed() ^ -(code & 1).cast_signed()
 }
 
 /// What is left of a row to read.
@@ -589,10 +659,41 @@ mod tests {
         assert_eq!(times, [(9, 2, 3), (10, 2, 3)]);
     }
 
+    #[test]
+    fn a_packed_row_comes_back_as_it_was() {
+        let times = [0, 1, -1, i64::MIN, i64::MAX, 5_000_000_000];
+        let keys = times.iter().zip([0, u64::MAX, 1, 2, 300, u64::MAX / 2]);
+        let keys: Vec<Key> = keys.map(|(&time_ns, seq)| Key::new(time_ns, u32::MAX, seq)).collect();
+        let (mut rows, mut packed) = (Rows::default(), Vec::new());
+        for key in &keys {
+            rows.push(*key, &full());
+            rows.push(*key, &Row::default());
+        }
+        let mut before = None;
+        for (index, key) in rows.keys().iter().enumerate() {
+            pack(key, before, rows.encoded(index), &mut packed);
+            before = Some(key);
+        }
+        let (mut read, mut at, mut key) = (Rows::default(), 0, keys[0]);
+        for index in 0..rows.len() {
+            if index > 0 {
+                let (next, taken) = unpack_key(&packed[at..], &key).unwrap();
+                (key, at) = (next, at + taken);
+            }
+            let (row, taken) = unpack(&packed[at..], &key).unwrap();
+            let start = at + taken;
+            at = start + row.length;
+            read.push_packed(key, &row, &packed[start..at]);
+        }
+        assert_eq!((at, read.keys(), &read.bytes), (packed.len(), rows.keys(), &rows.bytes));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in any::<Vec<u8>>(), at in any::<usize>()) {
-            let _ = (decode(&bytes), encoded_at(&bytes, at));
+            let _ = (decode(&bytes), encoded_at(&bytes, at), timing(&bytes));
+            let key = Key::new(at as i64, 0, 0);
+            let _ = (unpack_key(&bytes, &key), unpack(&bytes, &key));
         }
     }
 }

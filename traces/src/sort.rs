@@ -21,10 +21,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::TraceError;
-use crate::rows::{Key, Rows, length_of};
-
-/// Time, source and line of a row in the temporary file, before the row itself.
-const KEY_BYTES: usize = 8 + 4 + 8;
+use crate::rows::{Key, PACKED_HEAD_BYTES, Rows, pack, unpack, unpack_key};
 
 /// Most that is kept in memory: rows find their bytes by offsets of 32 bits.
 const BUDGET_BYTES_MAX: usize = 1 << 30;
@@ -180,7 +177,7 @@ struct Spill {
     buffer: Vec<u8>,
 }
 
-/// A sorted sequence of rows in the file.
+/// A sorted sequence of rows in the file. The key of the first is not there.
 struct Run {
     start: u64,
     length: u64,
@@ -207,25 +204,25 @@ impl Spill {
         let (Some(&first), Some(&last)) = (rows.keys().first(), rows.keys().last()) else {
             return Ok(());
         };
+        // Only the latest run grows: an earlier load is then never in a later run, which is what
+        // keeps rows with equal keys in the order they came in.
+        let mut before = self.runs.last().map(|run| run.last);
+        if before.is_none_or(|last| last.order() > first.order()) {
+            self.runs.push(Run { start: self.end, length: 0, first, last });
+            before = None;
+        }
         let start = self.end;
         for (index, key) in rows.keys().iter().enumerate() {
-            self.buffer.extend_from_slice(&key.time_ns.to_le_bytes());
-            self.buffer.extend_from_slice(&key.source.to_le_bytes());
-            self.buffer.extend_from_slice(&key.seq.to_le_bytes());
-            self.buffer.extend_from_slice(rows.encoded(index));
+            pack(key, before.as_ref(), rows.encoded(index), &mut self.buffer);
+            before = Some(*key);
             if self.buffer.len() >= WRITE_BYTES {
                 self.flush()?;
             }
         }
         self.flush()?;
-        // Only the latest run grows: an earlier load is then never in a later run, which is what
-        // keeps rows with equal keys in the order they came in.
-        match self.runs.last_mut().filter(|run| run.last.order() <= first.order()) {
-            Some(run) => {
-                run.length += self.end - start;
-                run.last = last;
-            }
-            None => self.runs.push(Run { start, length: self.end - start, first, last }),
+        if let Some(run) = self.runs.last_mut() {
+            run.length += self.end - start;
+            run.last = last;
         }
         Ok(())
     }
@@ -266,7 +263,7 @@ impl PartialOrd for Head {
     }
 }
 
-/// What is left of a run, and a buffer of what was read of it.
+/// What is left of a run behind the key of its next row, and a buffer of what was read of it.
 struct RunReader {
     /// Beginning and length of what is still to be read.
     start: u64,
@@ -339,27 +336,27 @@ impl RunReader {
         rows: &mut Rows,
         mut source: Source<'_>,
     ) -> std::io::Result<Taken> {
-        if !self.fill(KEY_BYTES + 4, &mut source)? {
-            return Ok(Taken::Damaged);
-        }
-        let row_at = self.at + KEY_BYTES;
-        let Some(length) =
-            self.buffer[row_at..].first_chunk().and_then(|prefix| length_of(*prefix))
-        else {
+        self.fill(PACKED_HEAD_BYTES, &mut source)?;
+        let Some((packed, taken)) = unpack(&self.buffer[self.at..], &key) else {
             return Ok(Taken::Damaged);
         };
-        if !self.fill(KEY_BYTES + length, &mut source)? {
+        self.at += taken;
+        if !self.fill(packed.length, &mut source)? {
             return Ok(Taken::Damaged);
         }
-        let row_at = self.at + KEY_BYTES;
-        rows.push_encoded(key, &self.buffer[row_at..row_at + length]);
-        self.at = row_at + length;
-        if !self.fill(KEY_BYTES, &mut source)? {
-            let is_whole = self.at == self.buffer.len() && self.length == 0;
-            return Ok(if is_whole { Taken::Last } else { Taken::Damaged });
+        let end = self.at + packed.length;
+        rows.push_packed(key, &packed, &self.buffer[self.at..end]);
+        self.at = end;
+        if !self.fill(PACKED_HEAD_BYTES, &mut source)? && self.at == self.buffer.len() {
+            return Ok(if self.length == 0 { Taken::Last } else { Taken::Damaged });
         }
-        let key = self.buffer[self.at..].first_chunk::<KEY_BYTES>().map(read_key);
-        Ok(key.map_or(Taken::Damaged, Taken::Next))
+        Ok(match unpack_key(&self.buffer[self.at..], &key) {
+            Some((next, taken)) => {
+                self.at += taken;
+                Taken::Next(next)
+            }
+            None => Taken::Damaged,
+        })
     }
 
     /// Sees to it that this many bytes follow in the buffer; false when there are fewer.
@@ -377,12 +374,6 @@ impl RunReader {
         self.length -= read;
         Ok(self.buffer.len() >= bytes)
     }
-}
-
-fn read_key(bytes: &[u8; KEY_BYTES]) -> Key {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, seq @ ..] = *bytes;
-    let time_ns = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    Key::new(time_ns, u32::from_le_bytes([i, j, k, l]), u64::from_le_bytes(seq))
 }
 
 #[cfg(test)]
