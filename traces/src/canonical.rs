@@ -29,13 +29,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BinaryBuilder, Int64Builder, StringBuilder, UInt16Builder, UInt32Builder, UInt64Builder,
+    ArrayBuilder, BinaryBuilder, GenericByteBuilder, Int64Builder, PrimitiveBuilder, StringBuilder,
+    UInt16Builder, UInt64Builder,
 };
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt16Type, UInt32Type, UInt64Type};
+use arrow_array::types::{
+    ArrowPrimitiveType, ByteArrayType, Int64Type, UInt16Type, UInt32Type, UInt64Type,
+};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt16Array, UInt32Array,
-    UInt64Array,
+    Array, ArrayRef, BinaryArray, GenericByteArray, Int64Array, RecordBatch, StringArray,
+    UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
@@ -169,92 +172,159 @@ pub fn schema() -> SchemaRef {
 /// Rows that are being gathered, a builder a column.
 #[derive(Default)]
 struct Columns {
-    t_ns: Int64Builder,
-    t_src_ns: Int64Builder,
+    t_ns: Vec<i64>,
+    t_src_ns: Vec<i64>,
     t_kind: StringBuilder,
-    t_res_ns: Int64Builder,
-    seq: UInt64Builder,
-    source: UInt32Builder,
-    session: UInt64Builder,
-    method: StringBuilder,
-    target: StringBuilder,
-    orig_host: StringBuilder,
-    headers: BinaryBuilder,
-    body: BinaryBuilder,
-    body_size: UInt64Builder,
-    rec_status: UInt16Builder,
-    rec_bytes: UInt64Builder,
-    rec_duration_ns: Int64Builder,
-    tag: StringBuilder,
-    tokens_in: UInt64Builder,
-    tokens_out: UInt64Builder,
+    t_res_ns: Vec<i64>,
+    seq: Vec<u64>,
+    source: Vec<u32>,
+    session: Sparse<UInt64Builder>,
+    method: Sparse<BinaryBuilder>,
+    target: Sparse<BinaryBuilder>,
+    orig_host: Sparse<BinaryBuilder>,
+    headers: Sparse<BinaryBuilder>,
+    body: Sparse<BinaryBuilder>,
+    body_size: Sparse<UInt64Builder>,
+    rec_status: Sparse<UInt16Builder>,
+    rec_bytes: Sparse<UInt64Builder>,
+    rec_duration_ns: Sparse<Int64Builder>,
+    tag: Sparse<BinaryBuilder>,
+    tokens_in: Sparse<UInt64Builder>,
+    tokens_out: Sparse<UInt64Builder>,
     rows: usize,
     bytes: usize,
 }
 
+/// A column whose nulls are counted first and appended all at once, before the next value or at
+/// the end: most logs leave most columns empty. A batch leaves room for as many values as it had.
+#[derive(Default)]
+struct Sparse<B> {
+    builder: B,
+    nulls: usize,
+}
+
+impl<T: ArrowPrimitiveType> Sparse<PrimitiveBuilder<T>> {
+    fn push(&mut self, value: Option<T::Native>) {
+        match value {
+            None => self.nulls += 1,
+            Some(value) => self.caught_up().append_value(value),
+        }
+    }
+
+    fn caught_up(&mut self) -> &mut PrimitiveBuilder<T> {
+        if self.nulls > 0 {
+            self.builder.append_nulls(std::mem::take(&mut self.nulls));
+        }
+        &mut self.builder
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        let room = self.builder.len();
+        let column = self.caught_up().finish();
+        self.builder = PrimitiveBuilder::with_capacity(room);
+        Arc::new(column)
+    }
+}
+
+impl<T: ByteArrayType> Sparse<GenericByteBuilder<T>> {
+    fn push(&mut self, value: Option<impl AsRef<T::Native>>) {
+        match value {
+            None => self.nulls += 1,
+            Some(value) => self.caught_up().append_value(value),
+        }
+    }
+
+    fn caught_up(&mut self) -> &mut GenericByteBuilder<T> {
+        if self.nulls > 0 {
+            self.builder.append_nulls(std::mem::take(&mut self.nulls));
+        }
+        &mut self.builder
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.finish_bytes())
+    }
+
+    fn finish_bytes(&mut self) -> GenericByteArray<T> {
+        let room = self.builder.len();
+        let column = self.caught_up().finish();
+        self.builder = GenericByteBuilder::with_capacity(room, column.values().len());
+        column
+    }
+}
+
+impl Sparse<BinaryBuilder> {
+    fn push_text(&mut self, text: &[u8]) {
+        self.push((!text.is_empty()).then_some(text));
+    }
+
+    /// Methods and targets are ASCII after the scrubbing; in what else is no UTF-8 the bytes that
+    /// are not become U+FFFD. All texts of a batch are looked at in one go.
+    fn finish_text(&mut self) -> ArrayRef {
+        let bytes = self.finish_bytes();
+        let texts = StringArray::try_from_binary(bytes.clone()).unwrap_or_else(|_| {
+            bytes.iter().map(|bytes| bytes.map(String::from_utf8_lossy)).collect()
+        });
+        Arc::new(texts)
+    }
+}
+
 impl Columns {
     fn push(&mut self, cells: &Cells<'_>) {
-        self.t_ns.append_value(cells.t_ns);
-        self.t_src_ns.append_value(cells.recorded_ns);
+        self.t_ns.push(cells.t_ns);
+        self.t_src_ns.push(cells.recorded_ns);
         self.t_kind.append_value(cells.kind.name());
-        self.t_res_ns.append_value(cells.resolution_ns);
-        self.seq.append_value(cells.seq);
-        self.source.append_value(cells.source);
-        self.session.append_option((cells.session != 0).then_some(cells.session));
-        push_text(&mut self.method, cells.method);
-        push_text(&mut self.target, cells.target);
-        push_text(&mut self.orig_host, cells.host);
-        self.headers.append_option((!cells.headers.is_empty()).then_some(cells.headers));
-        self.body.append_option(cells.body);
-        self.body_size.append_option(cells.body_bytes);
-        self.rec_status.append_option(cells.status);
-        self.rec_bytes.append_option(cells.bytes);
-        self.rec_duration_ns.append_option(cells.duration_ns);
-        push_text(&mut self.tag, cells.tag);
-        self.tokens_in.append_option(cells.tokens.map(|tokens| tokens.input));
-        self.tokens_out.append_option(cells.tokens.map(|tokens| tokens.output));
+        self.t_res_ns.push(cells.resolution_ns);
+        self.seq.push(cells.seq);
+        self.source.push(cells.source);
+        self.session.push((cells.session != 0).then_some(cells.session));
+        self.method.push_text(cells.method);
+        self.target.push_text(cells.target);
+        self.orig_host.push_text(cells.host);
+        self.headers.push((!cells.headers.is_empty()).then_some(cells.headers));
+        self.body.push(cells.body);
+        self.body_size.push(cells.body_bytes);
+        self.rec_status.push(cells.status);
+        self.rec_bytes.push(cells.bytes);
+        self.rec_duration_ns.push(cells.duration_ns);
+        self.tag.push_text(cells.tag);
+        self.tokens_in.push(cells.tokens.map(|tokens| tokens.input));
+        self.tokens_out.push(cells.tokens.map(|tokens| tokens.output));
         self.rows += 1;
         self.bytes += cells.target.len() + cells.headers.len() + cells.body.map_or(0, <[u8]>::len);
     }
 
     fn finish(&mut self, schema: &SchemaRef) -> Result<RecordBatch, arrow_schema::ArrowError> {
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.t_ns.finish()),
-            Arc::new(self.t_src_ns.finish()),
+            Arc::new(Int64Array::from(emptied(&mut self.t_ns))),
+            Arc::new(Int64Array::from(emptied(&mut self.t_src_ns))),
             Arc::new(self.t_kind.finish()),
-            Arc::new(self.t_res_ns.finish()),
-            Arc::new(self.seq.finish()),
-            Arc::new(self.source.finish()),
-            Arc::new(self.session.finish()),
-            Arc::new(self.method.finish()),
-            Arc::new(self.target.finish()),
-            Arc::new(self.orig_host.finish()),
-            Arc::new(self.headers.finish()),
-            Arc::new(self.body.finish()),
-            Arc::new(self.body_size.finish()),
-            Arc::new(self.rec_status.finish()),
-            Arc::new(self.rec_bytes.finish()),
-            Arc::new(self.rec_duration_ns.finish()),
-            Arc::new(self.tag.finish()),
-            Arc::new(self.tokens_in.finish()),
-            Arc::new(self.tokens_out.finish()),
+            Arc::new(Int64Array::from(emptied(&mut self.t_res_ns))),
+            Arc::new(UInt64Array::from(emptied(&mut self.seq))),
+            Arc::new(UInt32Array::from(emptied(&mut self.source))),
+            self.session.finish(),
+            self.method.finish_text(),
+            self.target.finish_text(),
+            self.orig_host.finish_text(),
+            self.headers.finish(),
+            self.body.finish(),
+            self.body_size.finish(),
+            self.rec_status.finish(),
+            self.rec_bytes.finish(),
+            self.rec_duration_ns.finish(),
+            self.tag.finish_text(),
+            self.tokens_in.finish(),
+            self.tokens_out.finish(),
         ];
         (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new(Arc::clone(schema), columns)
     }
 }
 
-/// Methods and targets are ASCII after the scrubbing; in what else is no UTF-8 the bytes that
-/// are not become U+FFFD.
-fn push_text(column: &mut StringBuilder, text: &[u8]) {
-    if text.is_empty() {
-        column.append_null();
-    } else {
-        match std::str::from_utf8(text) {
-            Ok(text) => column.append_value(text),
-            Err(_) => column.append_value(String::from_utf8_lossy(text)),
-        }
-    }
+/// Takes what is in a vector and leaves room for as much: batches are of one size.
+fn emptied<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len());
+    std::mem::replace(values, room)
 }
 
 /// Writes a timeline.

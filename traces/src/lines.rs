@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// Longest line that is read; a longer one is passed over and counted.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
@@ -52,6 +52,31 @@ impl<R: BufRead> Lines<R> {
         self.taken = length + 1;
         let line = &self.input.fill_buf()?[..length];
         Ok(Some((self.number, trimmed(line, is_first))))
+    }
+
+    /// Gives every line to `take`, as [`Lines::next_line`] would, and asks the reader once for all
+    /// that lie in its buffer.
+    ///
+    /// # Errors
+    /// When the input cannot be read, or `take` fails.
+    pub fn each(
+        &mut self,
+        mut take: impl FnMut(u64, Line<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        loop {
+            let Self { input, taken, number, .. } = self;
+            input.consume(std::mem::take(taken));
+            let buffer = input.fill_buf()?;
+            for end in memchr_iter(b'\n', buffer) {
+                *number += 1;
+                let line = trimmed(&buffer[*taken..end], *number == 1);
+                *taken = end + 1;
+                take(*number, line)?;
+            }
+            // What is left lies across the buffer's border.
+            let Some((number, line)) = self.next_line()? else { return Ok(()) };
+            take(number, line)?;
+        }
     }
 
     /// Puts a line together that ends beyond the buffer.
@@ -114,6 +139,15 @@ mod tests {
             let read = lines(input, buffer_bytes);
             assert_eq!(read.iter().map(|line| line.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
             assert_eq!(read.iter().map(|line| &line.1[..]).collect::<Vec<_>>(), expected);
+            let mut each = Vec::new();
+            let reader = BufReader::with_capacity(buffer_bytes, &input[..]);
+            let taken = Lines::new(reader).each(|number, line| {
+                let (Line::Whole(text) | Line::TooLong(text)) = line;
+                each.push((number, text.to_vec()));
+                Ok(())
+            });
+            taken.unwrap();
+            assert_eq!(each, read);
         }
         assert_eq!(lines(b"", 8), []);
         assert_eq!(lines(b"a\n", 8).len(), 1);

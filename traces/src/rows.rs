@@ -2,14 +2,15 @@
 //!
 //! [`Rows`] is a batch: a vector of [`Key`]s, by which rows are sorted, and an arena of bytes with
 //! everything else. Sorting moves keys only. A row in the arena does not depend on its place, so
-//! it is copied, put aside in a file and read back as it stands:
+//! it is copied as it stands; in a file its fixed part is packed ([`pack`]):
 //!
 //! ```text
-//! length u32 | kind u8 | flags u16 | t_src i64 | the numbers and byte strings that the flags name
+//! length u32 | kind u8 | flags u16 | t_src i64 | what the flags name: numbers, lengths of byte
+//! strings, session, byte strings
 //! ```
 //!
-//! Numbers that were recorded are written as varints, byte strings with their length before them;
-//! what was not recorded takes no byte. Reading is checked: bytes that are no row give `None`.
+//! Numbers that were recorded and lengths are written as varints; what was not recorded takes no
+//! byte. Reading is checked: bytes that are no row give `None`.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +48,11 @@ impl Key {
     /// The order of rows. Rows that share all three keep the order they came in.
     pub fn order(&self) -> (i64, u32, u64) {
         (self.time_ns, self.source, self.seq)
+    }
+
+    /// The part of the order that does not depend on the time.
+    fn place(&self) -> Place {
+        (self.source, self.seq)
     }
 
     /// The same row at another time.
@@ -111,14 +117,24 @@ pub(crate) struct Rows {
     bytes: Vec<u8>,
     /// Whether the keys are known to be out of order.
     is_disordered: bool,
+    /// Whether rows of equal times may be out of order, so that a stable sort by time would not
+    /// be enough.
+    is_shuffled: bool,
+    /// Whether keys have changed their places since they were added.
+    is_sorted: bool,
+    /// Greatest place of any key.
+    last_place: Place,
 }
+
+/// The part of a key that does not depend on the time.
+type Place = (u32, u64);
 
 impl Rows {
     /// Makes room for about this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         let bytes_per_key = 128;
         let keys = Vec::with_capacity(bytes / bytes_per_key);
-        Self { keys, bytes: Vec::with_capacity(bytes), is_disordered: false }
+        Self { keys, bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -137,7 +153,11 @@ impl Rows {
     pub fn clear(&mut self) {
         self.keys.clear();
         self.bytes.clear();
-        self.is_disordered = false;
+        *self = Self {
+            keys: std::mem::take(&mut self.keys),
+            bytes: std::mem::take(&mut self.bytes),
+            ..Self::default()
+        };
     }
 
     pub fn keys(&self) -> &[Key] {
@@ -148,8 +168,6 @@ impl Rows {
     pub fn push(&mut self, key: Key, row: &Row<'_>) {
         let at = self.bytes.len();
         encode(row, &mut self.bytes);
-        let length = (self.bytes.len() - at) as u32;
-        self.bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
         self.push_key(Key { at: at as u32, ..key });
     }
 
@@ -160,19 +178,39 @@ impl Rows {
         self.push_key(Key { at, ..key });
     }
 
+    /// Adds a row that was packed; `last` is its last part.
+    pub fn push_packed(&mut self, key: Key, packed: &Packed, last: &[u8]) {
+        let at = self.bytes.len() as u32;
+        let length = FIXED_BYTES + last.len();
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[..KIND_AT].copy_from_slice(&(length as u32).to_le_bytes());
+        fixed[KIND_AT] = packed.kind;
+        fixed[5..7].copy_from_slice(&packed.flags);
+        fixed[7..].copy_from_slice(&packed.recorded_ns.to_le_bytes());
+        self.bytes.reserve(length);
+        self.bytes.extend_from_slice(&fixed);
+        self.bytes.extend_from_slice(last);
+        self.push_key(Key { at, ..key });
+    }
+
     /// Adds all rows of another batch.
     pub fn append(&mut self, rows: &Self) {
         let offset = self.bytes.len() as u32;
         self.bytes.extend_from_slice(&rows.bytes);
         let Some(first) = rows.keys.first() else { return };
-        let is_joint_disordered = self.keys.last().is_some_and(|last| last.order() > first.order());
-        self.is_disordered |= is_joint_disordered || rows.is_disordered;
+        self.is_disordered |=
+            rows.is_disordered || self.keys.last().is_some_and(|last| last.order() > first.order());
+        let is_behind = rows.is_sorted || first.place() < self.last_place;
+        self.is_shuffled |= rows.is_shuffled || (is_behind && !self.is_empty());
+        self.is_sorted |= rows.is_sorted;
+        self.last_place = self.last_place.max(rows.last_place);
         self.keys.extend(rows.keys.iter().map(|key| Key { at: key.at + offset, ..*key }));
     }
 
     fn push_key(&mut self, key: Key) {
-        let is_behind = self.keys.last().is_some_and(|last| last.order() > key.order());
-        self.is_disordered |= is_behind;
+        self.is_disordered |= self.keys.last().is_some_and(|last| last.order() > key.order());
+        self.is_shuffled |= key.place() < self.last_place;
+        self.last_place = self.last_place.max(key.place());
         self.keys.push(key);
     }
 
@@ -184,10 +222,16 @@ impl Rows {
     /// Puts the rows in order; costs nothing when they are.
     pub fn sort(&mut self) {
         if self.is_disordered {
-            // Stable, and linear in stretches that are in order already.
-            self.keys.sort_by_key(Key::order);
-            self.is_disordered = false;
+            // Stable, and linear in stretches that are in order already. The rows of one source
+            // come in the order of its lines, so that there are only times to compare.
+            if self.is_shuffled {
+                self.keys.sort_by_key(Key::order);
+            } else {
+                self.keys.sort_by_key(|key| key.time_ns);
+            }
+            (self.is_disordered, self.is_sorted) = (false, true);
         }
+        self.is_shuffled = false;
     }
 
     /// The row at `index` as it stands in the arena.
@@ -202,17 +246,18 @@ impl Rows {
     }
 
     /// Moves the rows of `range` to other times, and says what these were made from.
-    pub fn set_times(&mut self, range: Range<usize>, mut time: impl FnMut(&Row<'_>) -> Placed) {
+    pub fn set_times(&mut self, range: Range<usize>, mut time: impl FnMut(Timing) -> Placed) {
         let end = range.end;
         for index in range {
-            let Some(row) = self.get(index) else { continue };
-            let placed = time(&row);
+            let Some(timing) = timing(self.encoded(index)) else { continue };
+            let placed = time(timing);
             let at = self.keys[index].at as usize;
             self.keys[index].time_ns = placed.time_ns;
             self.bytes[at + KIND_AT] = placed.kind as u8;
             let is_behind = index > 0 && self.keys[index - 1].order() > self.keys[index].order();
             self.is_disordered |= is_behind;
         }
+        self.is_shuffled = true;
         // What follows has not moved.
         let border = self.keys.get(end.saturating_sub(1)).zip(self.keys.get(end));
         self.is_disordered |= border.is_some_and(|(last, next)| last.order() > next.order());
@@ -227,11 +272,13 @@ impl Rows {
         }
     }
 
-    /// Parts the rows, which are in order, at `middle`: those from there on move to `rest`.
+    /// Parts the rows, which are in order, at `middle`: those from there on move to `rest`, which
+    /// is empty.
     pub fn split_off(&mut self, middle: usize, rest: &mut Self) {
         for index in middle..self.keys.len() {
             rest.push_encoded(self.keys[index], self.encoded(index));
         }
+        (rest.is_shuffled, rest.is_sorted) = (self.is_shuffled, self.is_sorted);
         self.keys.truncate(middle);
     }
 }
@@ -256,6 +303,13 @@ impl Pool {
     }
 }
 
+/// What the place of a row in time depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timing {
+    pub kind: TimeKind,
+    pub duration_ns: Option<u64>,
+}
+
 /// Where a row was put in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placed {
@@ -271,26 +325,25 @@ pub(crate) fn encoded_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
     if length < FIXED_BYTES { None } else { rest.get(..length) }
 }
 
-/// The length a row says it has; `None` for one that no row has.
-pub(crate) fn length_of(prefix: [u8; 4]) -> Option<usize> {
-    let length = u32::from_le_bytes(prefix) as usize;
-    (FIXED_BYTES..=ROW_BYTES_MAX + 256).contains(&length).then_some(length)
-}
-
 /// Bytes of the byte strings of a row.
 pub(crate) fn payload_bytes(row: &Row<'_>) -> usize {
     let texts = [row.method, row.target, row.host, row.headers, row.tag];
     texts.iter().map(|text| text.len()).sum::<usize>() + row.body.map_or(0, <[u8]>::len)
 }
 
+/// Room for everything of a row but its byte strings: eight numbers and six lengths.
+const HEAD_BYTES: usize = FIXED_BYTES + 14 * VARINT_BYTES_MAX + 8;
+
+/// Longest number.
+const VARINT_BYTES_MAX: usize = 10;
+
 fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
     let mut flags = 0;
-    let at = bytes.len();
-    bytes.extend_from_slice(&[0; FIXED_BYTES]);
+    let mut head = Head { bytes: [0; HEAD_BYTES], length: FIXED_BYTES };
     let mut number = |flag: u16, value: Option<u64>| {
         if let Some(value) = value {
             flags |= flag;
-            put_varint(bytes, value);
+            head.put_varint(value);
         }
     };
     number(BIN, row.bin.map(|bin| bin.count));
@@ -301,32 +354,58 @@ fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
     number(BODY_BYTES, row.body_bytes);
     number(TOKENS, row.tokens.map(|tokens| tokens.input));
     number(TOKENS, row.tokens.map(|tokens| tokens.output));
-    if row.session != 0 {
-        flags |= SESSION;
-        bytes.extend_from_slice(&row.session.to_le_bytes());
-    }
-    for (flag, text) in [
+    let texts = [
         (METHOD, row.method),
         (TARGET, row.target),
         (HOST, row.host),
         (HEADERS, row.headers),
         (TAG, row.tag),
-    ] {
+    ];
+    for (flag, text) in texts {
+        number(flag, (!text.is_empty()).then_some(text.len() as u64));
+    }
+    number(BODY, row.body.map(|body| body.len() as u64));
+    if row.session != 0 {
+        flags |= SESSION;
+        head.put(&row.session.to_le_bytes());
+    }
+    let length = head.length + payload_bytes(row);
+    head.bytes[..KIND_AT].copy_from_slice(&(length as u32).to_le_bytes());
+    head.bytes[KIND_AT] = row.kind as u8;
+    head.bytes[5..7].copy_from_slice(&flags.to_le_bytes());
+    head.bytes[7..FIXED_BYTES].copy_from_slice(&row.recorded_ns.to_le_bytes());
+    bytes.reserve(length);
+    bytes.extend_from_slice(&head.bytes[..head.length]);
+    for (_, text) in texts {
         if !text.is_empty() {
-            flags |= flag;
-            put_varint(bytes, text.len() as u64);
             bytes.extend_from_slice(text);
         }
     }
-    if let Some(body) = row.body {
-        flags |= BODY;
-        put_varint(bytes, body.len() as u64);
-        bytes.extend_from_slice(body);
+    bytes.extend_from_slice(row.body.unwrap_or_default());
+}
+
+/// The beginning of something encoded, while it is put together.
+struct Head<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Head<N> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
     }
-    let fixed = &mut bytes[at..at + FIXED_BYTES];
-    fixed[KIND_AT] = row.kind as u8;
-    fixed[5..7].copy_from_slice(&flags.to_le_bytes());
-    fixed[7..].copy_from_slice(&row.recorded_ns.to_le_bytes());
+
+    /// Seven bits a byte, the lowest first; the highest bit says that more follow.
+    fn put_varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes[self.length] = value as u8 | 0x80;
+            self.length += 1;
+            value >>= 7;
+        }
+        self.bytes[self.length] = value as u8;
+        self.length += 1;
+    }
 }
 
 /// Reads an encoded row; `None` for bytes that are none.
@@ -349,11 +428,14 @@ pub(crate) fn decode(encoded: &[u8]) -> Option<Row<'_>> {
         (Some(input), Some(output)) => Some(Tokens { input, output }),
         _ => None,
     };
+    let mut length = |flag| if flags & flag == 0 { Some(0) } else { rest.length() };
+    let (method, target, host) = (length(METHOD)?, length(TARGET)?, length(HOST)?);
+    let (headers, tag, body) = (length(HEADERS)?, length(TAG)?, length(BODY)?);
     let session = if flags & SESSION == 0 { 0 } else { u64::from_le_bytes(*rest.chunk()?) };
-    let mut text = |flag| if flags & flag == 0 { Some(&b""[..]) } else { rest.text() };
-    let (method, target, host) = (text(METHOD)?, text(TARGET)?, text(HOST)?);
-    let (headers, tag) = (text(HEADERS)?, text(TAG)?);
-    let body = if flags & BODY == 0 { None } else { Some(rest.text()?) };
+    let mut text = |length| if length == 0 { Some(&b""[..]) } else { rest.text(length) };
+    let (method, target, host) = (text(method)?, text(target)?, text(host)?);
+    let (headers, tag, body) = (text(headers)?, text(tag)?, text(body)?);
+    let body = (flags & BODY != 0).then_some(body);
     Some(Row {
         kind: *TimeKind::ALL.get(usize::from(kind))?,
         recorded_ns: i64::from_le_bytes(recorded),
@@ -373,6 +455,85 @@ pub(crate) fn decode(encoded: &[u8]) -> Option<Row<'_>> {
     })
 }
 
+/// Reads of an encoded row no more than it takes to place it.
+fn timing(encoded: &[u8]) -> Option<Timing> {
+    let (fixed, rest) = encoded.split_first_chunk::<FIXED_BYTES>()?;
+    let [_, _, _, _, kind, low, high, ..] = *fixed;
+    let flags = u16::from_le_bytes([low, high]);
+    let kind = *TimeKind::ALL.get(usize::from(kind))?;
+    if flags & DURATION == 0 {
+        return Some(Timing { kind, duration_ns: None });
+    }
+    let mut rest = Rest(rest);
+    for flag in [BIN, BIN, STATUS, BYTES] {
+        if flags & flag != 0 {
+            rest.varint()?;
+        }
+    }
+    Some(Timing { kind, duration_ns: Some(rest.varint()?) })
+}
+
+/// Most that a packed row begins with: its key and all that has no bytes of its own.
+pub(crate) const PACKED_HEAD_BYTES: usize = KEY_BYTES_MAX + 2 * VARINT_BYTES_MAX + 3;
+
+/// Longest packed key.
+const KEY_BYTES_MAX: usize = 3 * VARINT_BYTES_MAX;
+
+/// A packed row but for its last part, which is as it was encoded.
+pub(crate) struct Packed {
+    kind: u8,
+    flags: [u8; 2],
+    recorded_ns: i64,
+    /// Bytes of the last part.
+    pub length: usize,
+}
+
+/// Appends a row in the form it has in a file: its key as the difference from the key before,
+/// and what is recorded as the difference from the key's time. Most of that is zero.
+pub(crate) fn pack(key: &Key, before: Option<&Key>, encoded: &[u8], packed: &mut Vec<u8>) {
+    let Some((fixed, rest)) = encoded.split_first_chunk::<FIXED_BYTES>() else { return };
+    let [_, _, _, _, kind, low, high, recorded @ ..] = *fixed;
+    let mut head = Head { bytes: [0; PACKED_HEAD_BYTES], length: 0 };
+    if let Some(before) = before {
+        head.put_varint(zigzag(key.time_ns.wrapping_sub(before.time_ns)));
+        head.put_varint(u64::from(key.source));
+        head.put_varint(zigzag(key.seq.wrapping_sub(before.seq).cast_signed()));
+    }
+    head.put_varint(rest.len() as u64);
+    head.put(&[kind, low, high]);
+    head.put_varint(zigzag(i64::from_le_bytes(recorded).wrapping_sub(key.time_ns)));
+    packed.extend_from_slice(&head.bytes[..head.length]);
+    packed.extend_from_slice(rest);
+}
+
+/// Reads the key of a packed row, and how many bytes it takes.
+pub(crate) fn unpack_key(packed: &[u8], before: &Key) -> Option<(Key, usize)> {
+    let mut rest = Rest(packed);
+    let time_ns = before.time_ns.wrapping_add(unzigzag(rest.varint()?));
+    let source = u32::try_from(rest.varint()?).ok()?;
+    let seq = before.seq.wrapping_add_signed(unzigzag(rest.varint()?));
+    Some((Key::new(time_ns, source, seq), packed.len() - rest.0.len()))
+}
+
+/// Reads what follows the key of a packed row up to its last part, and how many bytes that takes.
+pub(crate) fn unpack(packed: &[u8], key: &Key) -> Option<(Packed, usize)> {
+    let mut rest = Rest(packed);
+    let length = rest.length().filter(|&length| length <= ROW_BYTES_MAX + HEAD_BYTES)?;
+    let [kind, low, high] = *rest.chunk()?;
+    let recorded_ns = key.time_ns.wrapping_add(unzigzag(rest.varint()?));
+    let taken = packed.len() - rest.0.len();
+    Some((Packed { kind, flags: [low, high], recorded_ns, length }, taken))
+}
+
+/// Small for numbers near zero of either sign.
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+fn unzigzag(code: u64) -> i64 {
+    (code >> 1).cast_signed() ^ -(code & 1).cast_signed()
+}
+
 /// What is left of a row to read.
 struct Rest<'a>(&'a [u8]);
 
@@ -384,6 +545,11 @@ impl<'a> Rest<'a> {
     }
 
     fn varint(&mut self) -> Option<u64> {
+        // Most numbers are lengths, and most of these short.
+        if let [byte @ ..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(u64::from(*byte));
+        }
         let mut value = 0;
         for (&byte, place) in self.0.iter().zip(0..10) {
             value |= u64::from(byte & 0x7f) << (7 * place);
@@ -395,21 +561,15 @@ impl<'a> Rest<'a> {
         None
     }
 
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.varint()?).ok()?;
+    fn length(&mut self) -> Option<usize> {
+        usize::try_from(self.varint()?).ok()
+    }
+
+    fn text(&mut self, length: usize) -> Option<&'a [u8]> {
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(text)
     }
-}
-
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
-fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
 }
 
 #[cfg(test)]
@@ -499,10 +659,41 @@ mod tests {
         assert_eq!(times, [(9, 2, 3), (10, 2, 3)]);
     }
 
+    #[test]
+    fn a_packed_row_comes_back_as_it_was() {
+        let times = [0, 1, -1, i64::MIN, i64::MAX, 5_000_000_000];
+        let keys = times.iter().zip([0, u64::MAX, 1, 2, 300, u64::MAX / 2]);
+        let keys: Vec<Key> = keys.map(|(&time_ns, seq)| Key::new(time_ns, u32::MAX, seq)).collect();
+        let (mut rows, mut packed) = (Rows::default(), Vec::new());
+        for key in &keys {
+            rows.push(*key, &full());
+            rows.push(*key, &Row::default());
+        }
+        let mut before = None;
+        for (index, key) in rows.keys().iter().enumerate() {
+            pack(key, before, rows.encoded(index), &mut packed);
+            before = Some(key);
+        }
+        let (mut read, mut at, mut key) = (Rows::default(), 0, keys[0]);
+        for index in 0..rows.len() {
+            if index > 0 {
+                let (next, taken) = unpack_key(&packed[at..], &key).unwrap();
+                (key, at) = (next, at + taken);
+            }
+            let (row, taken) = unpack(&packed[at..], &key).unwrap();
+            let start = at + taken;
+            at = start + row.length;
+            read.push_packed(key, &row, &packed[start..at]);
+        }
+        assert_eq!((at, read.keys(), &read.bytes), (packed.len(), rows.keys(), &rows.bytes));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in any::<Vec<u8>>(), at in any::<usize>()) {
-            let _ = (decode(&bytes), encoded_at(&bytes, at));
+            let _ = (decode(&bytes), encoded_at(&bytes, at), timing(&bytes));
+            let key = Key::new(at as i64, 0, 0);
+            let _ = (unpack_key(&bytes, &key), unpack(&bytes, &key));
         }
     }
 }

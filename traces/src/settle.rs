@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::error::TraceError;
 use crate::event::TimeKind;
-use crate::rows::{BATCH_BYTES, Bin, Key, Placed, Pool, Row, Rows};
+use crate::rows::{BATCH_BYTES, Bin, Key, Placed, Pool, Row, Rows, Timing};
 use crate::sort::{Sorted, Sorter};
 use crate::spread::{Counts, Draws, Phases, Shape, Within, instant_ns};
 use crate::start::start_ns;
@@ -134,7 +134,7 @@ impl Settler<'_> {
         while is_same(sorted.peek()) && window.rows.size_bytes() < enough_bytes {
             sorted.next_into(&mut window.rows)?;
         }
-        let place = |row: &Row<'_>, phase: f64| {
+        let place = |row: Timing, phase: f64| {
             let instant_ns = instant_ns(key.time_ns, source.resolution_ns, phase);
             let time_ns = start_ns(instant_ns, row.kind, row.duration_ns);
             Placed { time_ns, kind: TimeKind::Synthetic }

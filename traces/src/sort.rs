@@ -4,10 +4,11 @@
 //! written. If not, each full load is sorted and put aside into one temporary file, and the runs
 //! are merged at the end.
 //!
-//! Logs are nearly in order, so a load that begins behind the end of a run is appended to it: a
-//! sorted input of any size ends as a single run, and its merge is a copy. A run of loads that
-//! overlap only at their edges is cheap as well: a run's buffer exists only from its first row
-//! to its last, and as long as one run's rows come first the merge takes one comparison a row.
+//! Logs are nearly in order, so a load that begins behind the end of a run is appended to it, and
+//! the last part of a load that had to be sorted waits for the next one: an input whose disorder
+//! is smaller than that ends as a single run, whatever its size, and its merge is a copy. Once it
+//! is known that not everything fits into memory, loads are small enough for the processor's
+//! cache; they grow again, up to the budget, with each one that begins before the end of a run.
 //!
 //! Equal keys keep the order they came in: within a load because the sort is stable, between
 //! loads because an earlier one always lies in an earlier run or at an earlier place of the same.
@@ -20,25 +21,34 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::TraceError;
-use crate::rows::{Key, Rows, length_of};
-
-/// Time, source and line of a row in the temporary file, before the row itself.
-const KEY_BYTES: usize = 8 + 4 + 8;
+use crate::rows::{Key, PACKED_HEAD_BYTES, Rows, pack, unpack, unpack_key};
 
 /// Most that is kept in memory: rows find their bytes by offsets of 32 bits.
 const BUDGET_BYTES_MAX: usize = 1 << 30;
 
+/// Least that is sorted at once after a first full load: more is slower, being further away from
+/// the processor.
+const LOAD_BYTES: usize = 4 << 20;
+
+/// The part of a load whose end waits for the next one: a quarter.
+const REST_PART: usize = 4;
+
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// Bounds of what is read of a run at once. Below the lower one seeking costs more than reading.
-const READ_BYTES: (usize, usize) = (8 << 10, 1 << 20);
+/// Bounds of what is read of a run at once. Below the lower one seeking costs more than reading,
+/// above the upper one nothing is gained.
+const READ_BYTES: (usize, usize) = (8 << 10, 256 << 10);
 
 /// Takes rows in any order.
 pub(crate) struct Sorter {
     directory: PathBuf,
     budget_bytes: usize,
+    /// Bytes of a load: the budget, or less once something is put aside.
+    load_bytes: usize,
     rows: Rows,
+    /// The end of a load while the others are written: beyond the budget, a quarter at most.
+    rest: Rows,
     spill: Option<Spill>,
     /// Rows of all runs and of the load.
     count: u64,
@@ -47,10 +57,13 @@ pub(crate) struct Sorter {
 impl Sorter {
     /// Keeps up to `budget_bytes` in memory and the rest in a nameless file in `directory`.
     pub fn new(directory: &Path, budget_bytes: usize) -> Self {
+        let budget_bytes = budget_bytes.min(BUDGET_BYTES_MAX);
         Self {
             directory: directory.to_owned(),
-            budget_bytes: budget_bytes.min(BUDGET_BYTES_MAX),
+            budget_bytes,
+            load_bytes: budget_bytes,
             rows: Rows::default(),
+            rest: Rows::default(),
             spill: None,
             count: 0,
         }
@@ -58,7 +71,7 @@ impl Sorter {
 
     /// Adds all rows of a batch.
     pub fn append(&mut self, rows: &Rows) -> Result<(), TraceError> {
-        if !self.rows.is_empty() && self.rows.size_bytes() + rows.size_bytes() > self.budget_bytes {
+        if !self.rows.is_empty() && self.rows.size_bytes() + rows.size_bytes() > self.load_bytes {
             self.put_aside()?;
         }
         self.count += rows.len() as u64;
@@ -77,30 +90,44 @@ impl Sorter {
         self.count
     }
 
-    /// Sorts the load and writes it to the file.
+    /// Sorts the load and writes it to the file, but for the end of one that was out of order:
+    /// what comes next may belong before that.
     fn put_aside(&mut self) -> Result<(), TraceError> {
-        let spill = match &mut self.spill {
-            Some(spill) => spill,
-            None => self.spill.insert(Spill::create(&self.directory)?),
-        };
+        let was_ordered = self.rows.is_ordered();
         self.rows.sort();
+        let spill = match &mut self.spill {
+            Some(spill) => {
+                if !spill.is_continued_by(&self.rows) {
+                    self.load_bytes = (2 * self.load_bytes).min(self.budget_bytes);
+                }
+                spill
+            }
+            None => {
+                self.load_bytes = LOAD_BYTES.min(self.budget_bytes);
+                self.spill.insert(Spill::create(&self.directory)?)
+            }
+        };
+        if !was_ordered {
+            let rest_bytes = self.load_bytes / REST_PART;
+            let rest_rows = rest_bytes * self.rows.len() / self.rows.size_bytes().max(1);
+            let middle = self.rows.len().saturating_sub(rest_rows.max(1));
+            self.rows.split_off(middle, &mut self.rest);
+        }
         spill.write(&self.rows)?;
         self.rows.clear();
+        self.rows.append(&self.rest);
+        self.rest.clear();
         Ok(())
     }
 
     /// Ends the input.
     pub fn finish(mut self) -> Result<Sorted, TraceError> {
-        if self.spill.is_some() && !self.rows.is_empty() {
-            self.put_aside()?;
-        }
+        self.rows.sort();
         let store = match self.spill {
-            None => {
-                self.rows.sort();
-                Store::Memory { rows: self.rows, next: 0 }
-            }
-            Some(spill) => {
-                drop(self.rows);
+            None => Store::Memory { rows: self.rows, next: 0 },
+            Some(mut spill) => {
+                spill.write(&self.rows)?;
+                drop((self.rows, self.rest));
                 Store::File(Merge::new(spill, self.budget_bytes)?)
             }
         };
@@ -150,7 +177,7 @@ struct Spill {
     buffer: Vec<u8>,
 }
 
-/// A sorted sequence of rows in the file.
+/// A sorted sequence of rows in the file. The key of the first is not there.
 struct Run {
     start: u64,
     length: u64,
@@ -177,25 +204,25 @@ impl Spill {
         let (Some(&first), Some(&last)) = (rows.keys().first(), rows.keys().last()) else {
             return Ok(());
         };
+        // Only the latest run grows: an earlier load is then never in a later run, which is what
+        // keeps rows with equal keys in the order they came in.
+        let mut before = self.runs.last().map(|run| run.last);
+        if before.is_none_or(|last| last.order() > first.order()) {
+            self.runs.push(Run { start: self.end, length: 0, first, last });
+            before = None;
+        }
         let start = self.end;
         for (index, key) in rows.keys().iter().enumerate() {
-            self.buffer.extend_from_slice(&key.time_ns.to_le_bytes());
-            self.buffer.extend_from_slice(&key.source.to_le_bytes());
-            self.buffer.extend_from_slice(&key.seq.to_le_bytes());
-            self.buffer.extend_from_slice(rows.encoded(index));
+            pack(key, before.as_ref(), rows.encoded(index), &mut self.buffer);
+            before = Some(*key);
             if self.buffer.len() >= WRITE_BYTES {
                 self.flush()?;
             }
         }
         self.flush()?;
-        // Only the latest run grows: an earlier load is then never in a later run, which is what
-        // keeps rows with equal keys in the order they came in.
-        match self.runs.last_mut().filter(|run| run.last.order() <= first.order()) {
-            Some(run) => {
-                run.length += self.end - start;
-                run.last = last;
-            }
-            None => self.runs.push(Run { start, length: self.end - start, first, last }),
+        if let Some(run) = self.runs.last_mut() {
+            run.length += self.end - start;
+            run.last = last;
         }
         Ok(())
     }
@@ -236,7 +263,7 @@ impl PartialOrd for Head {
     }
 }
 
-/// What is left of a run, and a buffer of what was read of it.
+/// What is left of a run behind the key of its next row, and a buffer of what was read of it.
 struct RunReader {
     /// Beginning and length of what is still to be read.
     start: u64,
@@ -309,27 +336,27 @@ impl RunReader {
         rows: &mut Rows,
         mut source: Source<'_>,
     ) -> std::io::Result<Taken> {
-        if !self.fill(KEY_BYTES + 4, &mut source)? {
-            return Ok(Taken::Damaged);
-        }
-        let row_at = self.at + KEY_BYTES;
-        let Some(length) =
-            self.buffer[row_at..].first_chunk().and_then(|prefix| length_of(*prefix))
-        else {
+        self.fill(PACKED_HEAD_BYTES, &mut source)?;
+        let Some((packed, taken)) = unpack(&self.buffer[self.at..], &key) else {
             return Ok(Taken::Damaged);
         };
-        if !self.fill(KEY_BYTES + length, &mut source)? {
+        self.at += taken;
+        if !self.fill(packed.length, &mut source)? {
             return Ok(Taken::Damaged);
         }
-        let row_at = self.at + KEY_BYTES;
-        rows.push_encoded(key, &self.buffer[row_at..row_at + length]);
-        self.at = row_at + length;
-        if !self.fill(KEY_BYTES, &mut source)? {
-            let is_whole = self.at == self.buffer.len() && self.length == 0;
-            return Ok(if is_whole { Taken::Last } else { Taken::Damaged });
+        let end = self.at + packed.length;
+        rows.push_packed(key, &packed, &self.buffer[self.at..end]);
+        self.at = end;
+        if !self.fill(PACKED_HEAD_BYTES, &mut source)? && self.at == self.buffer.len() {
+            return Ok(if self.length == 0 { Taken::Last } else { Taken::Damaged });
         }
-        let key = self.buffer[self.at..].first_chunk::<KEY_BYTES>().map(read_key);
-        Ok(key.map_or(Taken::Damaged, Taken::Next))
+        Ok(match unpack_key(&self.buffer[self.at..], &key) {
+            Some((next, taken)) => {
+                self.at += taken;
+                Taken::Next(next)
+            }
+            None => Taken::Damaged,
+        })
     }
 
     /// Sees to it that this many bytes follow in the buffer; false when there are fewer.
@@ -339,21 +366,14 @@ impl RunReader {
         }
         self.buffer.drain(..self.at);
         self.at = 0;
-        let old = self.buffer.len();
-        let read = self.length.min(source.bytes.max(bytes - old) as u64);
-        self.buffer.resize(old + read as usize, 0);
+        let read = self.length.min(source.bytes.max(bytes - self.buffer.len()) as u64);
         source.file.seek(SeekFrom::Start(self.start))?;
-        source.file.read_exact(&mut self.buffer[old..])?;
+        // A file that ends too early is noticed by the rows that are missing.
+        let read = Read::take(&mut *source.file, read).read_to_end(&mut self.buffer)? as u64;
         self.start += read;
         self.length -= read;
         Ok(self.buffer.len() >= bytes)
     }
-}
-
-fn read_key(bytes: &[u8; KEY_BYTES]) -> Key {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, seq @ ..] = *bytes;
-    let time_ns = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    Key::new(time_ns, u32::from_le_bytes([i, j, k, l]), u64::from_le_bytes(seq))
 }
 
 #[cfg(test)]
@@ -363,8 +383,12 @@ mod tests {
     use super::*;
     use crate::rows::Row;
 
-    /// Rows whose time is `time(index)`, each with a payload of its own.
+    /// Rows whose time is `time(index)`, each with a payload of its own, of three sources.
     fn batches(count: u64, time: impl Fn(u64) -> i64) -> Vec<Rows> {
+        keyed(count, |index| Key::new(time(index), (index % 3) as u32, index / 5))
+    }
+
+    fn keyed(count: u64, key: impl Fn(u64) -> Key) -> Vec<Rows> {
         let mut batches = Vec::new();
         let indices: Vec<u64> = (0..count).collect();
         for chunk in indices.chunks(700) {
@@ -372,7 +396,7 @@ mod tests {
             for &index in chunk {
                 let target = format!("/{index}/{}", "x".repeat((mix(index) % 50) as usize));
                 let row = Row { target: target.as_bytes(), ..Row::default() };
-                rows.push(Key::new(time(index), (index % 3) as u32, index / 5), &row);
+                rows.push(key(index), &row);
             }
             batches.push(rows);
         }
@@ -428,6 +452,27 @@ mod tests {
         assert_eq!(runs, 1);
         let (_, runs) = sorted(&batches(20_000, |index| -index.cast_signed()), 100_000);
         assert!(runs > 10, "{runs}");
+    }
+
+    #[test]
+    fn one_source_out_of_order_by_less_than_a_load_makes_one_run() {
+        let time = |index: u64| (index / 3 * 3 + mix(index) % 100).cast_signed();
+        let batches = keyed(20_000, |index| Key::new(time(index), 0, index / 2));
+        let (in_memory, _) = sorted(&batches, usize::MAX);
+        let mut expected: Vec<_> = batches
+            .iter()
+            .flat_map(|rows| (0..rows.len()).map(|index| (rows.keys()[index], rows.encoded(index))))
+            .collect();
+        expected.sort_by_key(|(key, _)| key.order());
+        assert!(expected.iter().map(|row| row.1).eq(in_memory.iter().map(|row| &row.1[..])));
+        for budget_bytes in [100_000, 300_000] {
+            let (merged, runs) = sorted(&batches, budget_bytes);
+            assert_eq!(runs, 1);
+            assert!(merged.iter().map(|row| &row.1).eq(in_memory.iter().map(|row| &row.1)));
+        }
+        let (merged, runs) = sorted(&batches, 1_000);
+        assert!(runs > 1, "{runs}");
+        assert!(merged.iter().map(|row| &row.1).eq(in_memory.iter().map(|row| &row.1)));
     }
 
     #[test]

@@ -46,6 +46,11 @@ const CHANGES_MIN: u64 = 20;
 /// Powers of ten from 1 ns to 100 ms; whole seconds are counted apart.
 const FRACTIONS: usize = 9;
 
+/// Bounds of the draws that are kept: below the lower one an allocation costs more, above the
+/// upper one memory would depend on the counts.
+const KEPT_FROM: u64 = 8;
+const KEPT_MAX: u64 = 64 << 10;
+
 /// How events are put inside a step or bin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -160,7 +165,7 @@ pub struct Phases {
 
 #[derive(Debug, Clone)]
 enum Rule {
-    Poisson { stream: u64, first: u64, sum: f64, total: f64 },
+    Poisson { draws: Gaps, sum: f64, total: f64 },
     Even,
     Start,
 }
@@ -175,8 +180,9 @@ impl Phases {
             Within::Poisson => {
                 let source = mix(mix(draws.seed) ^ u64::from(draws.source));
                 let stream = mix(source ^ draws.bin_ns.cast_unsigned());
-                let total = (0..=count).map(|index| gap(stream, first.wrapping_add(index))).sum();
-                Rule::Poisson { stream, first, sum: 0.0, total }
+                let mut draws = Gaps { stream, first, kept: Vec::new() };
+                let total = draws.total(count);
+                Rule::Poisson { draws, sum: 0.0, total }
             }
         };
         Self { rule, count, given: 0 }
@@ -200,12 +206,45 @@ impl Iterator for Phases {
         Some(match &mut self.rule {
             Rule::Start => 0.0,
             Rule::Even => (index as f64 + 0.5) / self.count as f64,
-            Rule::Poisson { stream, first, sum, total } => {
-                *sum += gap(*stream, first.wrapping_add(index));
+            Rule::Poisson { draws, sum, total } => {
+                *sum += draws.get(index);
                 // Rounding may bring the quotient of nearly equal sums up to 1.
                 (*sum / *total).min(1.0 - f64::EPSILON)
             }
         })
+    }
+}
+
+/// The exponential draws of one bin's events. Each is needed twice, for the sum and in its turn.
+#[derive(Debug, Clone)]
+struct Gaps {
+    stream: u64,
+    first: u64,
+    /// The first of them, unless all are few, which are drawn again sooner than kept.
+    kept: Vec<f64>,
+}
+
+impl Gaps {
+    /// Sums the draws from number 0 to number `last`.
+    fn total(&mut self, last: u64) -> f64 {
+        let Self { stream, first, kept } = self;
+        let draws = (0..=last).map(|index| gap(*stream, first.wrapping_add(index)));
+        if last < KEPT_FROM {
+            return draws.sum();
+        }
+        kept.reserve(last.min(KEPT_MAX) as usize);
+        draws
+            .inspect(|draw| {
+                if kept.len() < KEPT_MAX as usize {
+                    kept.push(*draw);
+                }
+            })
+            .sum()
+    }
+
+    fn get(&self, index: u64) -> f64 {
+        let kept = usize::try_from(index).ok().and_then(|index| self.kept.get(index));
+        kept.copied().unwrap_or_else(|| gap(self.stream, self.first.wrapping_add(index)))
     }
 }
 

@@ -81,17 +81,14 @@ impl<F: LineFormat + ?Sized> LineFormat for Box<F> {
 
 impl<F: LineFormat> Format for F {
     fn read(&mut self, input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<()> {
-        let mut lines = Lines::new(input);
-        while let Some((number, line)) = lines.next_line()? {
-            match line {
-                Line::TooLong(start) => sink.skip(number, Skip::TooLong, start)?,
-                Line::Whole(line) => match self.parse(line) {
-                    Ok(Some(record)) => sink.record(number, &record)?,
-                    Ok(None) => {}
-                    Err(reason) => sink.skip(number, reason, line)?,
-                },
-            }
-        }
-        Ok(())
+        Lines::new(input).each(|number, line| match line {
+            Line::TooLong(start) => sink.skip(number, Skip::TooLong, start),
+            // By reference: a record is large.
+            Line::Whole(line) => match &self.parse(line) {
+                Ok(Some(record)) => sink.record(number, record),
+                Ok(None) => Ok(()),
+                Err(reason) => sink.skip(number, *reason, line),
+            },
+        })
     }
 }
