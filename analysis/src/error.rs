@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use openload_contract::SCHEMA_VERSION;
-use polars::error::PolarsError;
 use thiserror::Error;
 
 /// A run directory could not be analysed.
@@ -73,7 +72,4 @@ pub enum Error {
         /// The bound.
         max: u32,
     },
-    /// The data frame engine refused.
-    #[error("data frame: {0}")]
-    Frame(#[from] PolarsError),
 }

@@ -4,7 +4,9 @@
 //! be counted is counted once for each kind of row, and a group is a sum over its kinds; the
 //! quantiles of all groups of a table are surveyed together.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use openload_contract::summary::{Errors, GroupSummary, LagQuantiles, Rates, RequestCounts};
 use openload_contract::{Bound, Metric, Objective, Outcome};
@@ -34,7 +36,8 @@ pub struct Groups {
 pub fn groups(run: &Run) -> Groups {
     let columns = run.samples.columns();
     let limits = good_limits(&run.manifest.objectives, columns);
-    let table = Table { run, columns, counts: count_kinds(columns, &limits) };
+    let counts = count_kinds(columns, &limits);
+    let table = Table { run, columns, counts, known: RefCell::default() };
     let measured_s = run.covered_s(|stream, phase| Scope::default().covers(stream, phase));
     let mut all = table.by(|_| "", |_| measured_s);
     let mut by_phase = table.by(
@@ -143,11 +146,21 @@ struct Table<'a> {
     run: &'a Run,
     columns: Columns<'a>,
     counts: Vec<KindCounts>,
+    /// What was found already, by the groups of kinds.
+    known: RefCell<Vec<(Vec<Option<usize>>, Arc<Vec<GroupTimes>>)>>,
 }
 
-/// What of a group is measured.
-const MEASURES: [Measure; 4] =
-    [Measure::Response, Measure::ResponseOk, Measure::Service, Measure::Lag];
+/// What of a group is measured, with the intervals of its quantiles, and what without.
+const MEASURES: [Measure; 3] = [Measure::Response, Measure::ResponseOk, Measure::Service];
+const LAG_LEVELS: [f64; 4] = [0.5, 0.99, 0.999, 1.0];
+
+/// What the rows of a group say, whatever the group is called and however long it took.
+#[derive(Debug, Clone, Default)]
+struct GroupTimes {
+    surveys: Vec<Survey>,
+    lags: Vec<Option<i64>>,
+    peak_1s: u64,
+}
 
 impl Table<'_> {
     /// Summarises the measured kinds by the key of their group; `length_s` tells the intended time
@@ -158,7 +171,7 @@ impl Table<'_> {
         length_s: impl Fn(&str) -> f64,
     ) -> BTreeMap<String, GroupSummary> {
         let mut places = BTreeMap::new();
-        let groups_of_kinds: Vec<Option<usize>> = self
+        let group_of_kind: Vec<Option<usize>> = self
             .columns
             .kinds()
             .iter()
@@ -167,38 +180,49 @@ impl Table<'_> {
                 kind.is_measured.then(|| *places.entry(key(kind).into()).or_insert(next))
             })
             .collect();
-        let peaks = peaks(self.columns, &groups_of_kinds, places.len());
+        let times = self.times(&group_of_kind, places.len());
+        let named = places.into_iter().map(|(name, place)| {
+            let is_in: Vec<bool> =
+                group_of_kind.iter().map(|group| *group == Some(place)).collect();
+            let length_s = length_s(&name);
+            (name, self.summarise(&is_in, &times[place], length_s))
+        });
+        named.collect()
+    }
+
+    /// What the rows of each group say. A run of one phase, or of one scenario, has the same groups
+    /// in several tables.
+    fn times(&self, group_of_kind: &[Option<usize>], groups: usize) -> Arc<Vec<GroupTimes>> {
+        let mut known = self.known.borrow_mut();
+        if let Some((_, times)) = known.iter().find(|(known, _)| known == group_of_kind) {
+            return Arc::clone(times);
+        }
         let question = Question {
             rows: self.columns.rows(|kind| kind.is_measured),
-            group_of_kind: groups_of_kinds,
-            groups: places.len(),
+            group_of_kind: group_of_kind.to_vec(),
+            groups,
             measures: MEASURES.to_vec(),
             starts_ns: self.run.starts_ns(),
             levels: Survey::table_levels(),
         };
         let surveys = question.answer();
-        let named = places.into_iter().map(|(name, place)| {
-            let kinds = question.group_of_kind.iter().map(|&group| group == Some(place));
-            let kinds: Vec<bool> = kinds.collect();
-            let length_s = length_s(&name);
-            (name, self.summarise(&kinds, &surveys[place], peaks[place], length_s))
-        });
-        named.collect()
+        let lags = question.quantiles_of(Measure::Lag, &LAG_LEVELS);
+        let peaks = peaks(self.columns, group_of_kind, groups);
+        let times = surveys.into_iter().zip(lags).zip(peaks);
+        let times = times.map(|((surveys, lags), peak_1s)| GroupTimes { surveys, lags, peak_1s });
+        let times: Arc<Vec<GroupTimes>> = Arc::new(times.collect());
+        known.push((group_of_kind.to_vec(), Arc::clone(&times)));
+        times
     }
 
     fn empty(&self, length_s: f64) -> GroupSummary {
-        let nothing = vec![Survey::default(); MEASURES.len()];
-        self.summarise(&vec![false; self.counts.len()], &nothing, 0, length_s)
+        let surveys = vec![Survey::default(); MEASURES.len()];
+        let nothing = GroupTimes { surveys, lags: vec![None; LAG_LEVELS.len()], peak_1s: 0 };
+        self.summarise(&vec![false; self.counts.len()], &nothing, length_s)
     }
 
     /// Summarises the kinds that are in a group.
-    fn summarise(
-        &self,
-        is_in: &[bool],
-        surveys: &[Survey],
-        peak_1s: u64,
-        length_s: f64,
-    ) -> GroupSummary {
+    fn summarise(&self, is_in: &[bool], times: &GroupTimes, length_s: f64) -> GroupSummary {
         let kinds = self.columns.kinds().iter().zip(&self.counts).zip(is_in);
         let kinds: Vec<(&Kind, KindCounts)> =
             kinds.filter(|(_, is_in)| **is_in).map(|((kind, counts), _)| (kind, *counts)).collect();
@@ -206,19 +230,19 @@ impl Table<'_> {
         let good = kinds.iter().filter(|(kind, _)| kind.outcome.is_ok());
         let good: u64 = good.map(|(_, counts)| counts.good).sum();
         let per_second = |count: u64| if length_s > 0.0 { count as f64 / length_s } else { 0.0 };
-        let [all, ok, service, lag] = [0, 1, 2, 3].map(|measure| &surveys[measure]);
+        let [all, ok, service] = [0, 1, 2].map(|measure| &times.surveys[measure]);
         GroupSummary {
             requests,
             rate: Rates {
                 offered: per_second(requests.intended),
                 achieved: per_second(requests.sent),
                 goodput: per_second(good),
-                peak_1s,
+                peak_1s: times.peak_1s,
             },
             response_time: all.table(),
             response_time_ok: ok.table(),
             service_time: service.table(),
-            schedule_lag_us: lag_quantiles(lag),
+            schedule_lag_us: lag_quantiles(&times.lags),
             errors: errors(&kinds),
         }
     }
@@ -292,12 +316,7 @@ fn peaks(columns: Columns<'_>, group_of_kind: &[Option<usize>], groups: usize) -
     peaks
 }
 
-fn lag_quantiles(lags: &Survey) -> LagQuantiles {
-    let micros = |ns: i64| ns as f64 / 1e3;
-    LagQuantiles {
-        p50: lags.estimate(0.5).value.map(micros),
-        p99: lags.estimate(0.99).value.map(micros),
-        p999: lags.estimate(0.999).value.map(micros),
-        max: lags.max.map(micros),
-    }
+fn lag_quantiles(lags: &[Option<i64>]) -> LagQuantiles {
+    let micros = |place: usize| lags[place].map(|ns| ns as f64 / 1e3);
+    LagQuantiles { p50: micros(0), p99: micros(1), p999: micros(2), max: micros(3) }
 }

@@ -10,7 +10,7 @@ use openload_contract::{Manifest, PhaseRecord, RateLaw, RunStatus, is_readable_v
 use openload_samples::{Recovered, recover};
 
 use crate::Error;
-use crate::load::{Kind, Samples};
+use crate::load::{COLUMNS, Kind, Samples};
 
 /// A run directory, read.
 #[derive(Debug, Clone)]
@@ -36,13 +36,21 @@ impl Run {
     /// # Errors
     /// When the directory is not one of a run, or a file cannot be read.
     pub fn open(run_dir: &Path) -> Result<Self, Error> {
+        Self::open_columns(run_dir, &COLUMNS)
+    }
+
+    /// The same, with some columns of the samples: see [`Samples::load_columns`].
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn open_columns(run_dir: &Path, columns: &[&'static str]) -> Result<Self, Error> {
         let mut manifest = read_manifest(run_dir)?;
         let recovered = recover(run_dir)?;
         let was_killed = manifest.status == RunStatus::Running && recovered.still_written == 0;
         if was_killed {
             manifest.status = RunStatus::Interrupted;
         }
-        let samples = Samples::load(run_dir, &manifest)?;
+        let samples = Samples::load_columns(run_dir, &manifest, columns)?;
         let vitals = read_vitals(run_dir)?;
         let end_ns = judged_end(&manifest, &samples);
         Ok(Self { manifest, vitals, samples, recovered, was_killed, end_ns })

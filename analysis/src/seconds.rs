@@ -264,3 +264,113 @@ fn fill_vitals(run: &Run, series: &mut [SecondRow]) {
         row.target_rss_bytes = now.target_rss_bytes;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openload_contract::Role;
+    use polars::prelude::*;
+
+    use super::{Selected, seconds};
+    use crate::run::Run;
+    use crate::store::Fields;
+    use crate::testing::{Simulated, exponential, fail, open, phase};
+
+    /// All rows as a data frame: second, whether ok and dropped, response, service, lag.
+    fn frame(run: &Run) -> DataFrame {
+        let kinds = run.samples.kinds();
+        let (mut t_s, mut ok, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut response, mut service, mut lag) = (Vec::new(), Vec::new(), Vec::new());
+        run.samples.columns().all().visit(Fields::ALL, |rows, places| {
+            for place in places.iter() {
+                let outcome = kinds[rows.code(place)].outcome;
+                t_s.push(rows.intended_ns[place] / 1_000_000_000);
+                ok.push(outcome.is_ok());
+                dropped.push(outcome == openload_contract::Outcome::Dropped);
+                response.push(outcome.is_ok().then_some(rows.response_ns[place]));
+                service.push(rows.service_ns(place).filter(|_| outcome.is_ok()));
+                lag.push(rows.lag_ns[place]);
+            }
+        });
+        let columns = vec![
+            Column::new("t_s".into(), t_s),
+            Column::new("is_ok".into(), ok),
+            Column::new("is_dropped".into(), dropped),
+            Column::new("response".into(), response),
+            Column::new("service".into(), service),
+            Column::new("lag".into(), lag),
+        ];
+        DataFrame::new(columns[0].len(), columns).unwrap()
+    }
+
+    const TIMES: [(&str, f64); 9] = [
+        ("response", 0.5),
+        ("response", 0.9),
+        ("response", 0.95),
+        ("response", 0.99),
+        ("service", 0.5),
+        ("service", 0.99),
+        ("lag", 0.5),
+        ("lag", 0.99),
+        ("lag", 1.0),
+    ];
+
+    #[test]
+    fn the_series_is_that_of_a_data_frame_grouped_by_second() {
+        let mut run = Simulated::new(&[phase("hold", Role::Steady, 40_000.0, 6.5)], 1_000_000);
+        let noise = exponential(8, run.rows.len());
+        for (row, noise) in run.rows.iter_mut().zip(noise) {
+            row.response_ns = 60_000 + (noise * 4e6) as i64;
+            row.lag_ns = (noise * noise * 1e4) as i64;
+            match row.seq % 31 {
+                3 => fail(row, openload_contract::Outcome::Dropped),
+                4 => fail(row, openload_contract::Outcome::Timeout),
+                _ => {}
+            }
+        }
+        let run = open(&run);
+        let mut wanted = vec![len().alias("offered"), col("is_ok").sum(), col("is_dropped").sum()];
+        wanted.extend(TIMES.iter().enumerate().map(|(index, (name, level))| {
+            let value = col(*name).quantile(lit(*level), QuantileMethod::Equiprobable);
+            value.cast(DataType::Int64).alias(format!("time_{index}"))
+        }));
+        let grouped = frame(&run).lazy().group_by([col("t_s")]).agg(wanted);
+        let grouped = grouped.sort(["t_s"], SortMultipleOptions::default()).collect().unwrap();
+        let series = seconds(&run);
+        assert!(series.len() >= grouped.height() && grouped.height() == 7);
+        let count = |name: &str, row: usize| {
+            let column = grouped.column(name).unwrap().cast(&DataType::Int64).unwrap();
+            column.i64().unwrap().get(row)
+        };
+        for (row, found) in series.iter().take(grouped.height()).enumerate() {
+            assert_eq!(count("t_s", row), Some(found.t_s as i64));
+            assert_eq!(count("offered", row), Some(found.offered as i64));
+            assert_eq!(count("is_ok", row), Some(found.ok as i64));
+            assert_eq!(count("is_dropped", row), Some(found.dropped as i64));
+            let times = [
+                found.response_p50_ms,
+                found.response_p90_ms,
+                found.response_p95_ms,
+                found.response_p99_ms,
+                found.service_p50_ms,
+                found.service_p99_ms,
+                found.lag_p50_us,
+                found.lag_p99_us,
+                found.lag_max_us,
+            ];
+            for (index, time) in times.into_iter().enumerate() {
+                let unit_ns = if TIMES[index].0 == "lag" { 1e3 } else { 1e6 };
+                let expected = count(&format!("time_{index}"), row).map(|ns| ns as f64 / unit_ns);
+                assert_eq!(time, expected, "{row} {:?}", TIMES[index]);
+            }
+        }
+    }
+
+    #[test]
+    fn quantiles_are_selected_one_above_the_other() {
+        let mut values: Vec<i64> = (1..=1_000).rev().collect();
+        let mut selected = Selected::new(&mut values);
+        let found = [0.0005, 0.5, 0.9, 0.9, 0.99, 1.0].map(|level| selected.at(level));
+        assert_eq!(found, [1, 500, 900, 900, 990, 1_000].map(Some));
+        assert_eq!(Selected::new(&mut []).at(0.5), None);
+    }
+}

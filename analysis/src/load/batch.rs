@@ -43,6 +43,13 @@ impl Optional {
             self.known.extend(rows.iter().map(|&row| array.is_valid(row)));
         }
     }
+
+    fn append_unknown(&mut self, count: usize) {
+        let before = self.values.len();
+        self.known.resize(before, true);
+        self.values.resize(before + count, 0);
+        self.known.resize(before + count, false);
+    }
 }
 
 impl Arrivals {
@@ -60,6 +67,8 @@ impl Arrivals {
     }
 
     /// Takes the arrivals of a batch; follow-up steps of sessions are none.
+    ///
+    /// Columns that were not asked for are 0, and unknown where a time can be.
     pub fn append(
         &mut self,
         batch: &RecordBatch,
@@ -68,15 +77,21 @@ impl Arrivals {
     ) -> Result<(), Error> {
         let step = required::<UInt16Type>(batch, "step")?.values();
         let rows: Vec<usize> = (0..step.len()).filter(|&row| step[row] == 0).collect();
-        let seq = required::<UInt64Type>(batch, "seq")?.values();
         let intended = required::<Int64Type>(batch, "intended_ns")?.values();
-        rows.iter().for_each(|&row| digest.add(seq[row], intended[row]));
-        self.seq.extend(rows.iter().map(|&row| seq[row]));
         self.intended_ns.extend(rows.iter().map(|&row| intended[row]));
+        if batch.column_by_name("seq").is_some() {
+            let seq = required::<UInt64Type>(batch, "seq")?.values();
+            rows.iter().for_each(|&row| digest.add(seq[row], intended[row]));
+            self.seq.extend(rows.iter().map(|&row| seq[row]));
+        }
+        self.seq.resize(self.intended_ns.len(), 0);
         let times = [("lag_ns", &mut self.lag_ns), ("response_ns", &mut self.response_ns)];
         for (name, column) in times {
-            let values = required::<Int64Type>(batch, name)?.values();
-            column.extend(rows.iter().map(|&row| values[row]));
+            if batch.column_by_name(name).is_some() {
+                let values = required::<Int64Type>(batch, name)?.values();
+                column.extend(rows.iter().map(|&row| values[row]));
+            }
+            column.resize(self.intended_ns.len(), 0);
         }
         let optional = [
             ("connect_ns", &mut self.connect_ns),
@@ -84,8 +99,13 @@ impl Arrivals {
             ("ttfb_ns", &mut self.ttfb_ns),
         ];
         for (name, times) in optional {
-            let values = column(batch, name)?.as_primitive_opt::<Int64Type>();
-            times.append(values.ok_or(Error::Column { column: name })?, &rows);
+            match batch.column_by_name(name) {
+                Some(values) => {
+                    let values = values.as_primitive_opt::<Int64Type>();
+                    times.append(values.ok_or(Error::Column { column: name })?, &rows);
+                }
+                None => times.append_unknown(rows.len()),
+            }
         }
         kinds.append(batch, &rows, &mut self.kind)
     }

@@ -11,7 +11,6 @@ use arrow_array::types::UInt16Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use openload_contract::{Manifest, Outcome};
 
-use super::batch::column;
 use crate::Error;
 
 /// What the rows of one code have in common.
@@ -80,7 +79,7 @@ impl Kinds {
         self.kinds
     }
 
-    /// Appends the codes of some rows of a batch.
+    /// Appends the codes of some rows of a batch. Names that were not asked for are empty.
     pub fn append(
         &mut self,
         batch: &RecordBatch,
@@ -90,7 +89,11 @@ impl Kinds {
         let mut keys = vec![KindKey::default(); rows.len()];
         let dictionaries = ["stream", "phase", "scenario", "request", "outcome"];
         for (place, name) in dictionaries.into_iter().enumerate() {
-            let array = column(batch, name)?;
+            let Some(array) = batch.column_by_name(name) else {
+                let unnamed = self.name_code("");
+                keys.iter_mut().for_each(|key| key[place] = unnamed);
+                continue;
+            };
             let array = array.as_dictionary_opt::<UInt16Type>();
             let array = array.ok_or(Error::Column { column: name })?;
             if array.keys().null_count() > 0 && rows.iter().any(|&row| array.is_null(row)) {
@@ -103,10 +106,12 @@ impl Kinds {
                 key[place] = code.ok_or(Error::Column { column: name })?;
             }
         }
-        let status = column(batch, "status")?.as_primitive_opt::<UInt16Type>();
-        let status = status.ok_or(Error::Column { column: "status" })?;
-        for (key, &row) in keys.iter_mut().zip(rows) {
-            key[5] = if status.is_valid(row) { status.value(row) } else { 0 };
+        if let Some(status) = batch.column_by_name("status") {
+            let status = status.as_primitive_opt::<UInt16Type>();
+            let status = status.ok_or(Error::Column { column: "status" })?;
+            for (key, &row) in keys.iter_mut().zip(rows) {
+                key[5] = if status.is_valid(row) { status.value(row) } else { 0 };
+            }
         }
         self.append_codes(&keys, codes)
     }

@@ -19,4 +19,4 @@ mod tests;
 
 pub use columns::{Columns, second_of};
 pub use kinds::Kind;
-pub use samples::{COLUMNS, Samples};
+pub use samples::{COLUMNS, RESPONSE_COLUMNS, Samples};

@@ -39,6 +39,10 @@ pub const COLUMNS: [&str; 14] = [
     "step",
 ];
 
+/// Columns that response times by phase and second need.
+pub const RESPONSE_COLUMNS: [&str; 6] =
+    ["intended_ns", "response_ns", "outcome", "stream", "phase", "step"];
+
 /// Most rows of a run: a row number has 32 bits.
 const ROWS_MAX: u32 = u32::MAX;
 
@@ -56,9 +60,22 @@ impl Samples {
     /// # Errors
     /// When a part cannot be read or holds what no version of `gen` wrote.
     pub fn load(run_dir: &Path, manifest: &Manifest) -> Result<Self, Error> {
-        let groups = RowGroups::open(run_dir, &COLUMNS)?;
+        Self::load_columns(run_dir, manifest, &COLUMNS)
+    }
+
+    /// The same, of some columns: [`COLUMNS`], or [`RESPONSE_COLUMNS`]. The others are 0, empty or
+    /// unknown.
+    ///
+    /// # Errors
+    /// As [`Samples::load`].
+    pub fn load_columns(
+        run_dir: &Path,
+        manifest: &Manifest,
+        columns: &[&'static str],
+    ) -> Result<Self, Error> {
+        let groups = RowGroups::open(run_dir, columns)?;
         let plan = by_earliest(&groups)?;
-        let mut reader = Reader::new(&groups, manifest);
+        let mut reader = Reader::new(&groups, columns, manifest);
         let (sender, receiver) = sync_channel(0);
         let (store, reader) = thread::scope(|scope| {
             let plan = &plan;
@@ -143,13 +160,15 @@ type Read = (Run, Option<i64>);
 
 struct Reader<'a> {
     groups: &'a RowGroups,
+    columns: &'a [&'static str],
     kinds: Kinds,
     digest: TimelineDigest,
 }
 
 impl<'a> Reader<'a> {
-    fn new(groups: &'a RowGroups, manifest: &Manifest) -> Self {
-        Self { groups, kinds: Kinds::new(manifest), digest: TimelineDigest::default() }
+    fn new(groups: &'a RowGroups, columns: &'a [&'static str], manifest: &Manifest) -> Self {
+        let (kinds, digest) = (Kinds::new(manifest), TimelineDigest::default());
+        Self { groups, columns, kinds, digest }
     }
 
     fn read_all(&mut self, plan: &[Step], sender: &SyncSender<Read>) -> Result<(), Error> {
@@ -165,7 +184,7 @@ impl<'a> Reader<'a> {
 
     fn read(&mut self, group: &RowGroup) -> Result<Arrivals, Error> {
         let mut arrivals = Arrivals::default();
-        for batch in self.groups.read(group, &COLUMNS)? {
+        for batch in self.groups.read(group, self.columns)? {
             arrivals.append(&batch?, &mut self.kinds, &mut self.digest)?;
         }
         Ok(arrivals)

@@ -37,6 +37,7 @@ impl Measure {
     }
 
     /// Takes the value of each of some rows, with their place.
+    #[inline(always)]
     pub(super) fn each(
         self,
         rows: &Decoded,

@@ -1,6 +1,6 @@
 //! The passes over the rows, each for all groups and measures at once.
 
-use super::cells::{CELLS, cell_of};
+use super::cells::{CELLS, FAILED, cell_of, span_of};
 use super::measure::successes;
 use super::select::{Catch, Selection};
 use super::{Measure, Survey};
@@ -59,16 +59,56 @@ impl<'a> Question<'a> {
             });
             return grouped(surveys.collect(), self.measures.len());
         }
+        let parts = self
+            .parts()
+            .into_iter()
+            .flat_map(|part| grouped(Passes::new(&part).surveys(), self.measures.len()));
+        parts.collect()
+    }
+}
+
+impl Question<'_> {
+    /// Finds quantiles of one other measure, without intervals, for each group.
+    pub fn quantiles_of(&self, measure: Measure, levels: &[f64]) -> Vec<Vec<Option<i64>>> {
+        let (measures, levels) = (vec![measure], levels.to_vec());
+        Question { measures, levels, starts_ns: Vec::new(), ..self.clone() }.quantiles(COPIED_MAX)
+    }
+
+    /// The values of the levels, for each measure of each group.
+    fn quantiles(&self, copied_max: usize) -> Vec<Vec<Option<i64>>> {
+        let levels = &self.levels;
+        if self.rows.len_max() <= copied_max {
+            let copies = copies(self).into_iter().map(|(mut values, _)| {
+                values.sort_unstable();
+                levels.iter().map(|&level| of_sorted(&values, level)).collect()
+            });
+            return copies.collect();
+        }
+        let parts = self.parts().into_iter().flat_map(|part| {
+            let passes = Passes::new(&part);
+            let mut tally = passes.tally();
+            for slot in &mut tally {
+                slot.selection.want(ranks(slot.selection.count(), levels));
+            }
+            passes.select(&mut tally);
+            let values = tally.iter().map(|slot| {
+                let count = slot.selection.count() as usize;
+                let value = |&level: &f64| slot.selection.value(rank(count, level) as u64);
+                levels.iter().map(value).collect()
+            });
+            values.collect::<Vec<_>>()
+        });
+        parts.collect()
+    }
+
+    /// The question in parts of so few groups that their cells fit into memory.
+    fn parts(&self) -> Vec<Self> {
         let groups_max = (SLOTS_MAX / self.measures.len().max(1)).max(1);
         let firsts = (0..self.groups).step_by(groups_max);
-        let parts = firsts.flat_map(|first| {
-            let count = groups_max.min(self.groups - first);
-            let part = Question {
-                group_of_kind: renumbered(&self.group_of_kind, first, count),
-                groups: count,
-                ..self.clone()
-            };
-            grouped(Passes::new(&part).surveys(), self.measures.len())
+        let parts = firsts.map(|first| {
+            let groups = groups_max.min(self.groups - first);
+            let group_of_kind = renumbered(&self.group_of_kind, first, groups);
+            Self { group_of_kind, groups, ..self.clone() }
         });
         parts.collect()
     }
@@ -117,23 +157,7 @@ pub(super) fn quantiles_copying(
         measures: measures.to_vec(),
         ..Question::one(rows.clone(), Measure::Response, &[], levels)
     };
-    if rows.len_max() <= copied_max {
-        let copies = copies(&question).into_iter().map(|(mut values, _)| {
-            values.sort_unstable();
-            levels.iter().map(|&level| of_sorted(&values, level)).collect()
-        });
-        return copies.collect();
-    }
-    let passes = Passes::new(&question);
-    let mut tally = passes.tally();
-    let ranks = |selection: &Selection| ranks(selection.count(), levels);
-    tally.iter_mut().for_each(|slot| slot.selection.want(ranks(&slot.selection)));
-    passes.select(&mut tally);
-    let values = tally.iter().map(|slot| {
-        let ranks = levels.iter().map(|&level| rank(slot.selection.count() as usize, level));
-        ranks.map(|rank| slot.selection.value(rank as u64)).collect()
-    });
-    values.collect()
+    question.quantiles(copied_max)
 }
 
 /// Copies the response times of rows, in the order of the timeline, and says where strata begin
@@ -153,7 +177,8 @@ fn ranks(count: u64, levels: &[f64]) -> Vec<u64> {
 fn copies(question: &Question<'_>) -> Vec<(Vec<i64>, Vec<usize>)> {
     let passes = Passes::new(question);
     let mut copies = vec![(Vec::new(), Vec::new()); passes.slots];
-    for (index, stratum) in question.rows.cut_at(&question.starts_ns).iter().enumerate() {
+    let rows = question.rows.of_codes(|code| question.group_of_kind[code].is_some());
+    for (index, stratum) in rows.cut_at(&question.starts_ns).iter().enumerate() {
         if index > 0 {
             copies.iter_mut().for_each(|(values, cuts)| cuts.push(values.len()));
         }
@@ -174,9 +199,35 @@ struct Passes<'a, 'q> {
     is_ok: Vec<bool>,
     fields: Fields,
     /// First slot of each kind's group; slots are those of the measures, group after group.
-    slot_of_kind: Vec<Option<usize>>,
+    slot_of_kind: Vec<usize>,
     slots: usize,
     pieces: Vec<Piece<'a>>,
+}
+
+/// What one thread sums up of a slot.
+#[derive(Debug, Clone, Copy)]
+struct Total {
+    /// Values of the piece.
+    count: u32,
+    /// Of the finite values of all pieces.
+    max: i64,
+    sum: i128,
+}
+
+impl Default for Total {
+    fn default() -> Self {
+        Self { count: 0, max: i64::MIN, sum: 0 }
+    }
+}
+
+impl Total {
+    fn add(&mut self, value: i64) {
+        self.count += 1;
+        if value != CENSORED {
+            self.sum += i128::from(value);
+            self.max = self.max.max(value);
+        }
+    }
 }
 
 /// What the first pass finds of a slot.
@@ -191,8 +242,10 @@ struct Slot {
 impl<'a, 'q> Passes<'a, 'q> {
     fn new(question: &'q Question<'a>) -> Self {
         let measures = question.measures.len();
-        let slot_of_kind = question.group_of_kind.iter().map(|group| group.map(|at| at * measures));
-        let strata = question.rows.cut_at(&question.starts_ns).into_iter().enumerate();
+        let groups = &question.group_of_kind;
+        let slot_of_kind = groups.iter().map(|group| group.unwrap_or(0) * measures);
+        let rows = question.rows.of_codes(|code| groups[code].is_some());
+        let strata = rows.cut_at(&question.starts_ns).into_iter().enumerate();
         let pieces = strata.flat_map(|(stratum, rows)| {
             rows.pieces().into_iter().map(move |rows| Piece { stratum, rows })
         });
@@ -212,9 +265,7 @@ impl<'a, 'q> Passes<'a, 'q> {
         rows.visit(self.fields, |decoded, places| {
             for (index, measure) in self.question.measures.iter().enumerate() {
                 measure.each(decoded, places, &self.is_ok, |place, value| {
-                    if let Some(first) = self.slot_of_kind[decoded.code(place)] {
-                        see(first + index, value);
-                    }
+                    see(self.slot_of_kind[decoded.code(place)] + index, value);
                 });
             }
         });
@@ -224,26 +275,21 @@ impl<'a, 'q> Passes<'a, 'q> {
     fn tally(&self) -> Vec<Slot> {
         struct Sum {
             cells: Vec<u32>,
-            sums: Vec<i128>,
-            max: Vec<i64>,
+            totals: Vec<Total>,
             in_pieces: Vec<(usize, Vec<u32>)>,
         }
         let new = || Sum {
             cells: vec![0; self.slots * CELLS],
-            sums: vec![0; self.slots],
-            max: vec![i64::MIN; self.slots],
+            totals: vec![Total::default(); self.slots],
             in_pieces: Vec::new(),
         };
         let sums = parallel::fold(self.pieces.len(), new, |sum, index| {
-            let mut counts = vec![0; self.slots];
+            sum.totals.iter_mut().for_each(|total| total.count = 0);
             self.each(&self.pieces[index].rows, &mut |slot, value| {
                 sum.cells[slot * CELLS + cell_of(value)] += 1;
-                counts[slot] += 1;
-                if value != CENSORED {
-                    sum.sums[slot] += i128::from(value);
-                    sum.max[slot] = sum.max[slot].max(value);
-                }
+                sum.totals[slot].add(value);
             });
+            let counts = sum.totals.iter().map(|total| total.count).collect();
             sum.in_pieces.push((index, counts));
         });
         let slots = (0..self.slots).map(|slot| {
@@ -255,9 +301,9 @@ impl<'a, 'q> Passes<'a, 'q> {
                 sum.in_pieces.iter().for_each(|(piece, counts)| in_pieces[*piece] = counts[slot]);
             }
             let selection = Selection::new(cells);
-            let max = sums.iter().map(|sum| sum.max[slot]).max();
+            let max = sums.iter().map(|sum| sum.totals[slot].max).max();
             Slot {
-                sum: sums.iter().map(|sum| sum.sums[slot]).sum(),
+                sum: sums.iter().map(|sum| sum.totals[slot].sum).sum(),
                 max: max.filter(|_| selection.finite() > 0),
                 in_pieces,
                 selection,
@@ -375,11 +421,16 @@ impl Slot {
     }
 }
 
+/// Class of a cell whose values must be looked at.
+const DIVIDED: u8 = u8::MAX;
+
 /// Counts the values of a slot by batch and by the quantiles they are above of.
 struct BatchCounter {
     layout: Layout,
     /// Quantiles in ascending order.
     bounds: Vec<i64>,
+    /// The cells of which no bound divides the values: how many bounds are below.
+    classes: Vec<u8>,
     /// Place of each level's quantile in `bounds`.
     places: Vec<usize>,
     /// First batch of each stratum.
@@ -418,7 +469,14 @@ impl BatchCounter {
             batches - layout.batches(stratum).max(1)
         });
         let first_batch = first_batch.collect();
-        Self { places: places.collect(), first_batch, bounds, layout }
+        let classes = (0..CELLS).map(|cell| {
+            let span = span_of(cell);
+            let is_divided = cell == FAILED || bounds.iter().any(|&bound| span.holds(bound));
+            let below = bounds.iter().filter(|&&bound| bound < span.low).count();
+            u8::try_from(below).ok().filter(|_| !is_divided).unwrap_or(DIVIDED)
+        });
+        let classes = classes.collect();
+        Self { places: places.collect(), first_batch, classes, bounds, layout }
     }
 
     /// Number of counters.
@@ -429,7 +487,10 @@ impl BatchCounter {
 
     /// How many of the bounds a value is above.
     fn class(&self, value: i64) -> usize {
-        self.bounds.iter().map(|&bound| usize::from(value > bound)).sum()
+        match self.classes[cell_of(value)] {
+            DIVIDED => self.bounds.iter().map(|&bound| usize::from(value > bound)).sum(),
+            class => class.into(),
+        }
     }
 
     /// The batch in which a stratum's value number `at` lies, and what is left of it from there.
