@@ -31,7 +31,7 @@ fn objectives(run: &Run) -> Vec<(String, bool)> {
 #[track_caller]
 fn passes(name: &str, extra: &[&str]) {
     let bench = Bench::shared_turn();
-    retry(3, |attempt| {
+    retry(5, |attempt| {
         let run = run(&bench, name, attempt, extra);
         if run.exit == 0 { Ok(()) } else { Err(format!("{}\n{}", run.stdout, run.stderr)) }
     });
@@ -42,7 +42,7 @@ fn passes(name: &str, extra: &[&str]) {
 #[track_caller]
 fn misses(name: &str, missed: &str, extra: &[&str]) {
     let bench = Bench::shared_turn();
-    retry(3, |attempt| {
+    retry(5, |attempt| {
         let run = run(&bench, name, attempt, extra);
         if run.exit == 4 {
             return Err(run.stdout);

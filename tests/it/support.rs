@@ -62,7 +62,7 @@ impl Bench {
     /// what `invalid` is for: nothing was measured, so the measurement is repeated.
     pub fn run(&self, name: &str, profile: &str, extra: &[&str]) -> Run {
         let mut run = self.run_once(name, profile, extra);
-        for attempt in 2..=3 {
+        for attempt in 2..=5 {
             if run.exit != INVALID {
                 break;
             }
