@@ -72,4 +72,7 @@ pub enum Error {
         /// The bound.
         max: u32,
     },
+    /// The engine of queries refused a frame.
+    #[error("data frame: {0}")]
+    Frame(#[from] polars::error::PolarsError),
 }
