@@ -83,7 +83,7 @@ name = \"soak\"\nseed = 7\n[target]\nurl = \"embedded\"\n\
 #[test]
 fn notebooks_find_what_the_analysis_found() {
     let Some(python) = python() else { return };
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let p99 = |run: &Run| run.summary()["response_time"]["p99"].clone();
 
     let spike = bench.run("spike", SPIKE, &["--json"]);
@@ -110,7 +110,7 @@ fn notebooks_find_what_the_analysis_found() {
 #[test]
 fn the_notebook_of_a_replay_finds_what_was_recorded_and_what_was_sent() {
     let Some(python) = python() else { return };
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     // A log of a few seconds, one event in 5 ms: 1,500 of them.
     let log = bench.out("access.jsonl");
     let events: String = (0..1_500)

@@ -47,7 +47,7 @@ fn no_leftovers(run_dir: &Path) -> bool {
 
 #[test]
 fn a_killed_run_keeps_every_sample_older_than_two_seconds() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     // Inside the first part, and just after it was closed (10 s).
     for (index, after_ms) in [3_100, 11_300].into_iter().enumerate() {
         kill_after(&bench, &format!("killed-{index}"), Duration::from_millis(after_ms));
@@ -56,7 +56,7 @@ fn a_killed_run_keeps_every_sample_older_than_two_seconds() {
 
 #[test]
 fn closed_parts_are_readable_while_the_run_goes_on() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let profile = steady(500, "poisson", 16, "");
     let (out, child) = bench.start("running", &profile, &[]);
     wait_for_file(&out.join("samples/shard=0000/worker=00/part-00000.parquet"));
@@ -92,7 +92,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_stops_the_run_with_a_clear_error_and_keeps_what_was_written() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let Some(disk) = SmallDisk::mount(bench.out("disk"), "1m") else {
         eprintln!("not tested: mounting a small file system needs root");
         return;
@@ -118,7 +118,7 @@ fn a_full_disk_stops_the_run_with_a_clear_error_and_keeps_what_was_written() {
 
 #[test]
 fn a_run_directory_is_never_written_over() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let profile = steady(100, "constant", 1, "");
     bench.run("twice", &profile, &["--json"]).expect_exit(0);
     let before = std::fs::read(bench.out("twice").join("run.json")).unwrap();
@@ -130,7 +130,7 @@ fn a_run_directory_is_never_written_over() {
 
 #[test]
 fn analyzing_again_gives_the_same_answer() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let run = bench.run("same", &steady(300, "poisson", 3, ""), &["--json"]);
     run.expect_exit(0);
     let files = ["summary.json", "summary.csv", "timeseries.csv", "junit.xml", "report.html"];

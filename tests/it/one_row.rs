@@ -27,7 +27,7 @@ fn count(run: &Run, outcome: &str) -> usize {
 const STRICT: &str = "[[objective]]\nmetric = \"error_rate\"\nmax = \"1%\"\n";
 
 fn against_faults(name: &str, faults: Faults, outcome: &str, rest: &str) -> (Bench, Run) {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let spec = TargetSpec { service_mean_s: 0.001, ..TargetSpec::default() };
     let target = Target::new(spec).faults(faults).listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", target.address());
@@ -69,7 +69,7 @@ fn a_target_that_never_answers_gives_timeouts() {
 
 #[test]
 fn connections_closed_at_random_lose_no_arrival() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let spec = TargetSpec { service_mean_s: 0.001, ..TargetSpec::default() };
     let faults = Faults { close_share: 0.3, ..Faults::default() };
     let target = Target::new(spec).faults(faults).listen("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -85,7 +85,7 @@ fn connections_closed_at_random_lose_no_arrival() {
 
 #[test]
 fn a_target_that_is_not_there_is_said_once_and_nothing_is_sent() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let port = unused_port();
     let profile = steady(200, "poisson", 2, "");
     let url = format!("http://127.0.0.1:{port}");
@@ -98,7 +98,7 @@ fn a_target_that_is_not_there_is_said_once_and_nothing_is_sent() {
 
 #[test]
 fn a_refused_connection_is_a_row_when_the_user_insists() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let port = unused_port();
     let profile = steady(200, "poisson", 2, &format!("[connection]\nprobe = false\n{STRICT}"));
     let run = bench.run("insist", &profile, &["--target", &format!("http://127.0.0.1:{port}")]);
@@ -110,7 +110,7 @@ fn a_refused_connection_is_a_row_when_the_user_insists() {
 
 #[test]
 fn an_unresolvable_host_is_said_or_recorded() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let url = "http://no-such-host.invalid:8080";
     let profile = steady(100, "poisson", 2, "");
     let run = bench.run("unresolved", &profile, &["--target", url]);
@@ -125,7 +125,7 @@ fn an_unresolvable_host_is_said_or_recorded() {
 
 #[test]
 fn a_target_that_accepts_and_never_answers_ends_in_time() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let profile =
@@ -139,7 +139,7 @@ fn a_target_that_accepts_and_never_answers_ends_in_time() {
 
 #[test]
 fn arrivals_beyond_max_in_flight_are_dropped_rows() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let profile = steady(
         200,
         "constant",
@@ -163,7 +163,7 @@ fn arrivals_beyond_max_in_flight_are_dropped_rows() {
 #[test]
 fn ctrl_c_keeps_every_arrival_so_far_and_still_judges() {
     for name in ["INT", "TERM"] {
-        let bench = Bench::turn();
+        let bench = Bench::shared_turn();
         let profile = steady(300, "poisson", 60, "");
         let (out, child) = bench.start("stopped", &profile, &[]);
         wait_for_file(&out.join("run.json"));
@@ -185,7 +185,7 @@ fn ctrl_c_keeps_every_arrival_so_far_and_still_judges() {
 
 #[test]
 fn a_target_that_dies_in_the_middle_loses_no_arrival() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let target = Target::new(TargetSpec::default()).listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", target.address());
     let profile = steady(200, "poisson", 4, STRICT);

@@ -64,7 +64,7 @@ fn check(python: &str, run_dir: &std::path::Path) {
 #[test]
 fn pyarrow_duckdb_and_polars_read_a_finished_and_a_killed_run() {
     let Some(python) = python() else { return };
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let finished = bench.run(
         "finished",
         &steady(500, "poisson", 4, "[target.embedded]\nerror_rate = \"10%\"\n"),

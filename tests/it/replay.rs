@@ -59,7 +59,7 @@ const SAMPLES: [(&str, &str, usize); 11] = [
 
 #[test]
 fn every_sample_is_imported_and_every_event_of_it_arrives_at_the_target() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     for (name, format, count) in SAMPLES {
         // The pitfalls are more than the usual share of a log.
         let trace = import(&bench, name, &["--format", format, "--max-bad", "0.3"]);
@@ -103,7 +103,7 @@ fn every_sample_is_imported_and_every_event_of_it_arrives_at_the_target() {
 
 #[test]
 fn the_order_of_paths_is_that_of_the_trace() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "nasa_19950701_first1000.clf.log", &[]);
     let seen = bench.out("seen");
     let target = serve(&["--instant", "--record", seen.to_str().unwrap()]);
@@ -119,7 +119,7 @@ fn the_order_of_paths_is_that_of_the_trace() {
 
 #[test]
 fn a_frozen_target_moves_no_intended_start_and_loses_no_event() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "nasa_19950701_first1000.clf.log", &[]);
     // 1,000 events in 6 s, of which the target stands still for 2.
     let span_s = events(&trace).last().unwrap().t_ns as f64 / 1e9;
@@ -145,7 +145,7 @@ fn a_frozen_target_moves_no_intended_start_and_loses_no_event() {
 
 #[test]
 fn methods_that_change_something_are_sent_only_when_they_are_listed() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "har_chrome_post_options_2017.har", &[]);
     let by_method = |method: &str| {
         events(&trace).iter().filter(|event| event.method == method.as_bytes()).count()
@@ -166,7 +166,7 @@ fn methods_that_change_something_are_sent_only_when_they_are_listed() {
 
 #[test]
 fn requests_say_who_is_asked_and_nothing_secret_is_imported() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "har_browsertime_44_2017.har", &[]);
     let all = events(&trace);
     assert!(all.iter().all(|event| !event.host.is_empty()));
@@ -185,7 +185,7 @@ fn requests_say_who_is_asked_and_nothing_secret_is_imported() {
 
 #[test]
 fn replaying_to_another_machine_needs_a_yes() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "har_browsertime_44_2017.har", &[]);
     let run = replay(&bench, "foreign", &trace, &["--target", "http://192.0.2.1:80"]);
     run.expect_exit(2);
@@ -195,7 +195,7 @@ fn replaying_to_another_machine_needs_a_yes() {
 
 #[test]
 fn what_cannot_be_replayed_is_said_before_anything_is_sent() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "nasa_19950701_first1000.clf.log", &[]);
     let log = sample("nasa_19950701_first1000.clf.log");
     let missing = bench.out("missing.parquet");
@@ -222,7 +222,7 @@ fn what_cannot_be_replayed_is_said_before_anything_is_sent() {
 
 #[test]
 fn a_profile_runs_a_trace_beside_phases_and_is_judged() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "nasa_19950701_first1000.clf.log", &[]);
     let profile = format!(
         "name = \"both\"\nseed = 1\n[target]\nurl = \"embedded\"\n\
@@ -240,7 +240,7 @@ fn a_profile_runs_a_trace_beside_phases_and_is_judged() {
 
 #[test]
 fn a_capture_is_written_and_read_back() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "nasa_19950701_first1000.clf.log", &[]);
     let gor = bench.out("capture.gor");
     let (from, to) = (trace.to_str().unwrap(), gor.to_str().unwrap());
@@ -256,7 +256,7 @@ fn a_capture_is_written_and_read_back() {
 
 #[test]
 fn a_fitted_profile_can_be_run() {
-    let bench = Bench::turn();
+    let bench = Bench::shared_turn();
     let trace = import(&bench, "azure_llm_2023_conv.csv.gz", &[]);
     for model in ["nhpp", "mmpp"] {
         let out = bench.out(&format!("{model}.toml"));

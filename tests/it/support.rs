@@ -39,8 +39,8 @@ impl Bench {
         Self { dir: tempfile::tempdir().unwrap(), _turn: Turn::Alone(turn) }
     }
 
-    /// Waits for a turn that tests of this kind share: long runs of low rates, which leave the
-    /// machine idle most of the time.
+    /// Waits for a turn that tests of this kind share: runs of low rates, which leave the machine
+    /// idle most of the time, of which rows are counted or large effects are looked for.
     pub fn shared_turn() -> Self {
         let turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
         Self { dir: tempfile::tempdir().unwrap(), _turn: Turn::Shared(turn) }
