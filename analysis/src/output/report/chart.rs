@@ -1,6 +1,6 @@
 //! The charts over time: what they show, in words and as data for the page's script.
 
-use openload_contract::summary::Recovery;
+use openload_contract::summary::{DriftShape, Recovery};
 use openload_contract::{Bound, Manifest, Metric, Summary};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -317,16 +317,20 @@ fn trends(summary: &Summary) -> Vec<Value> {
     ];
     let trend = |(series, chart, label): (&str, &str, &str)| {
         let drift = summary.drift.get(series)?;
-        let (slope, start, change) = (drift.slope?, drift.start?, drift.change_24h?);
+        let (slope, start, change) = (drift.slope?, drift.start?, drift.change_run?);
         let length_s = drift.windows as f64 * drift.window_s;
         let sign = if change < 0.0 { "" } else { "+" };
+        let size = match drift.shape {
+            DriftShape::None => "no drift".to_owned(),
+            _ => format!("{sign}{} over the run", number::percent(change)),
+        };
         Some(json!({
             "chart": chart,
             "from_s": drift.from_s,
             "to_s": drift.from_s + length_s,
             "from": start,
             "to": start + slope * length_s,
-            "label": format!("{label} trend {sign}{} in 24 h", number::percent(change)),
+            "label": format!("{label}: {size}"),
         }))
     };
     places.into_iter().filter_map(trend).collect()
