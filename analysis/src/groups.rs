@@ -141,13 +141,16 @@ fn count_kinds(columns: Columns<'_>, limits: &[i64]) -> Vec<KindCounts> {
     counts
 }
 
+/// Groups of the kinds, and what was found of each group.
+type Known = (Vec<Option<usize>>, Arc<Vec<GroupTimes>>);
+
 /// What summarising a group needs.
 struct Table<'a> {
     run: &'a Run,
     columns: Columns<'a>,
     counts: Vec<KindCounts>,
     /// What was found already, by the groups of kinds.
-    known: RefCell<Vec<(Vec<Option<usize>>, Arc<Vec<GroupTimes>>)>>,
+    known: RefCell<Vec<Known>>,
 }
 
 /// What of a group is measured, with the intervals of its quantiles, and what without.

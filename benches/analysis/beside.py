@@ -38,7 +38,7 @@ def duckdb_reader(run_dir):
     count, found, greatest = duckdb.sql(
         f"select count(*), quantile_disc({rank}, {LEVELS}), max(response_ns) filter (outcome = 'ok') "
         f"from {source} where step = 0 and phase not in ({names})"
-    ).fetchone()
+    ).fetchall()[0]
     rows = duckdb.sql(
         f"select intended_ns // 1000000000 as t_s, count(*), count(*) filter (outcome = 'ok'), "
         f"quantile_disc(response_ns, {SECOND_LEVELS}) filter (outcome = 'ok'), "

@@ -12,7 +12,7 @@ use crate::store::ArrivalRow;
 /// The arrivals of a row group, column by column, in the order of the file.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    pub seq: Vec<u64>,
+    seq: Vec<u64>,
     pub intended_ns: Vec<i64>,
     lag_ns: Vec<i64>,
     response_ns: Vec<i64>,
@@ -32,7 +32,8 @@ struct Optional {
 
 impl Optional {
     fn get(&self, row: usize) -> Option<i64> {
-        self.known.get(row).copied().unwrap_or(true).then(|| self.values[row])
+        let value = self.values.get(row).copied();
+        value.filter(|_| self.known.get(row).copied().unwrap_or(true))
     }
 
     fn append(&mut self, array: &PrimitiveArray<Int64Type>, rows: &[usize]) {
@@ -44,20 +45,42 @@ impl Optional {
         }
     }
 
-    fn append_unknown(&mut self, count: usize) {
-        let before = self.values.len();
-        self.known.resize(before, true);
-        self.values.resize(before + count, 0);
-        self.known.resize(before + count, false);
+    fn arrange(&mut self, order: &[u32]) {
+        arrange(&mut self.values, order);
+        arrange(&mut self.known, order);
+    }
+}
+
+/// Puts the values of rows into an order; a column that was not read stays empty.
+fn arrange<T: Copy>(values: &mut Vec<T>, order: &[u32]) {
+    if !values.is_empty() {
+        *values = order.iter().map(|&row| values[row as usize]).collect();
     }
 }
 
 impl Arrivals {
+    /// Number of the row's arrival; 0 if it was not asked for.
+    pub fn seq(&self, row: usize) -> u64 {
+        self.seq.get(row).copied().unwrap_or(0)
+    }
+
+    /// Puts the rows into an order.
+    ///
+    /// Column by column: one of them fits into a processor's own cache, all together do not.
+    pub fn arrange(&mut self, order: &[u32]) {
+        arrange(&mut self.seq, order);
+        let times = [&mut self.intended_ns, &mut self.lag_ns, &mut self.response_ns];
+        times.into_iter().for_each(|times| arrange(times, order));
+        let optional = [&mut self.connect_ns, &mut self.sent_ns, &mut self.ttfb_ns];
+        optional.into_iter().for_each(|times| times.arrange(order));
+        arrange(&mut self.kind, order);
+    }
+
     /// One arrival.
     pub fn row(&self, row: usize) -> ArrivalRow {
         ArrivalRow {
             intended_ns: self.intended_ns[row],
-            lag_ns: self.lag_ns[row],
+            lag_ns: self.lag_ns.get(row).copied().unwrap_or(0),
             response_ns: self.response_ns[row],
             connect_ns: self.connect_ns.get(row),
             sent_ns: self.sent_ns.get(row),
@@ -68,7 +91,7 @@ impl Arrivals {
 
     /// Takes the arrivals of a batch; follow-up steps of sessions are none.
     ///
-    /// Columns that were not asked for are 0, and unknown where a time can be.
+    /// Columns that were not asked for stay empty: their times are 0 or unknown.
     pub fn append(
         &mut self,
         batch: &RecordBatch,
@@ -84,14 +107,12 @@ impl Arrivals {
             rows.iter().for_each(|&row| digest.add(seq[row], intended[row]));
             self.seq.extend(rows.iter().map(|&row| seq[row]));
         }
-        self.seq.resize(self.intended_ns.len(), 0);
         let times = [("lag_ns", &mut self.lag_ns), ("response_ns", &mut self.response_ns)];
         for (name, column) in times {
             if batch.column_by_name(name).is_some() {
                 let values = required::<Int64Type>(batch, name)?.values();
                 column.extend(rows.iter().map(|&row| values[row]));
             }
-            column.resize(self.intended_ns.len(), 0);
         }
         let optional = [
             ("connect_ns", &mut self.connect_ns),
@@ -99,12 +120,9 @@ impl Arrivals {
             ("ttfb_ns", &mut self.ttfb_ns),
         ];
         for (name, times) in optional {
-            match batch.column_by_name(name) {
-                Some(values) => {
-                    let values = values.as_primitive_opt::<Int64Type>();
-                    times.append(values.ok_or(Error::Column { column: name })?, &rows);
-                }
-                None => times.append_unknown(rows.len()),
+            if let Some(values) = batch.column_by_name(name) {
+                let values = values.as_primitive_opt::<Int64Type>();
+                times.append(values.ok_or(Error::Column { column: name })?, &rows);
             }
         }
         kinds.append(batch, &rows, &mut self.kind)

@@ -2,7 +2,7 @@
 //!
 //! A hundred million rows must fit well under 2 GiB, so nothing is held of a row but what
 //! [`crate::store`] packs: about ten bytes. Row groups are read in the order of their earliest
-//! rows, and rows are packed as soon as nothing earlier can come ([`order`]): beside the store, a
+//! rows, and rows are packed as soon as nothing earlier can come (`order`): beside the store, a
 //! few row groups are in memory.
 //!
 //! Rows are ordered by (intended start, number): the same order whatever the order of parts and

@@ -10,6 +10,8 @@
 //! number, so the place decides only between rows that were doubled, or of streams whose first
 //! arrivals are due at once.
 
+use std::ops::Range;
+
 use super::batch::Arrivals;
 use crate::store::StoreBuilder;
 
@@ -22,26 +24,22 @@ pub(super) struct Run {
     /// Place on disk of its first row.
     first_row: u64,
     arrivals: Arrivals,
-    /// Places of the rows, in the order of the timeline.
-    order: Vec<u32>,
     /// How many of them were passed on.
     passed: usize,
 }
 
 impl Run {
     /// Sorts a row group whose first row has this place on disk.
-    pub fn new(first_row: u64, arrivals: Arrivals) -> Self {
-        let order = order(&arrivals);
-        Self { first_row, arrivals, order, passed: 0 }
+    pub fn new(first_row: u64, mut arrivals: Arrivals) -> Self {
+        arrivals.arrange(&order(&arrivals));
+        Self { first_row, arrivals, passed: 0 }
     }
 
-    /// Number of rows that wait and are due before an instant.
-    fn due(&self, before_ns: Option<i64>) -> usize {
-        let rest = &self.order[self.passed..];
-        let is_due = |&row: &u32| {
-            before_ns.is_none_or(|before_ns| self.arrivals.intended_ns[row as usize] < before_ns)
-        };
-        rest.partition_point(is_due)
+    /// The rows that wait and are due before an instant.
+    fn due(&self, before_ns: Option<i64>) -> Range<usize> {
+        let rest = &self.arrivals.intended_ns[self.passed..];
+        let is_due = |&start_ns: &i64| before_ns.is_none_or(|before_ns| start_ns < before_ns);
+        self.passed..self.passed + rest.partition_point(is_due)
     }
 }
 
@@ -53,7 +51,7 @@ fn order(arrivals: &Arrivals) -> Vec<u32> {
     let span = greatest.wrapping_sub(least).cast_unsigned();
     let mut order: Vec<u32> = (0..starts.len() as u32).collect();
     if span >> (u64::BITS - PLACE_BITS) > 0 || starts.len() >> PLACE_BITS > 0 {
-        order.sort_by_key(|&row| (starts[row as usize], arrivals.seq[row as usize]));
+        order.sort_by_key(|&row| (starts[row as usize], arrivals.seq(row as usize)));
         return order;
     }
     // A start and a place fit into one word, and words sort five times as fast.
@@ -66,7 +64,7 @@ fn order(arrivals: &Arrivals) -> Vec<u32> {
     order.iter_mut().zip(&keys).for_each(|(row, &key)| *row = place(key));
     let same_start = |a: &u32, b: &u32| starts[*a as usize] == starts[*b as usize];
     for tied in order.chunk_by_mut(same_start).filter(|tied| tied.len() > 1) {
-        tied.sort_by_key(|&row| arrivals.seq[row as usize]);
+        tied.sort_by_key(|&row| arrivals.seq(row as usize));
     }
     order
 }
@@ -99,21 +97,20 @@ impl Merge {
     pub fn pass_on(&mut self, before_ns: Option<i64>, store: &mut StoreBuilder) {
         self.due.clear();
         for (index, run) in (0..).zip(&mut self.runs) {
-            let count = run.due(before_ns);
-            let rows = &run.order[run.passed..run.passed + count];
-            self.due.extend(rows.iter().map(|&row| Due {
-                intended_ns: run.arrivals.intended_ns[row as usize],
-                seq: run.arrivals.seq[row as usize],
+            let rows = run.due(before_ns);
+            run.passed = rows.end;
+            self.due.extend(rows.map(|row| Due {
+                intended_ns: run.arrivals.intended_ns[row],
+                seq: run.arrivals.seq(row),
                 run: index,
-                row,
+                row: row as u32,
             }));
-            run.passed += count;
         }
         // Stable, because that sort merges the sorted stretches that the runs are.
         self.due.sort();
         for due in &self.due {
             store.push(self.runs[due.run as usize].arrivals.row(due.row as usize));
         }
-        self.runs.retain(|run| run.passed < run.order.len());
+        self.runs.retain(|run| run.passed < run.arrivals.intended_ns.len());
     }
 }

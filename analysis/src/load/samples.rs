@@ -1,7 +1,6 @@
 //! Reading all arrivals of a run.
 //!
-//! Two threads share the work: one reads and unpacks row groups, the other sorts, merges and packs
-//! rows. A channel of one row group lies between them, so neither runs ahead, and what comes out
+//! Two threads share the work: one reads and sorts row groups, the other merges and packs rows. A channel of two row groups lies between them, so neither runs far ahead, and what comes out
 //! does not depend on who is faster.
 
 use std::path::Path;
@@ -43,6 +42,10 @@ pub const COLUMNS: [&str; 14] = [
 pub const RESPONSE_COLUMNS: [&str; 6] =
     ["intended_ns", "response_ns", "outcome", "stream", "phase", "step"];
 
+/// Row groups that the reading thread may be ahead: enough that neither thread waits for the other
+/// to be woken.
+const AHEAD: usize = 2;
+
 /// Most rows of a run: a row number has 32 bits.
 const ROWS_MAX: u32 = u32::MAX;
 
@@ -76,7 +79,7 @@ impl Samples {
         let groups = RowGroups::open(run_dir, columns)?;
         let plan = by_earliest(&groups)?;
         let mut reader = Reader::new(&groups, columns, manifest);
-        let (sender, receiver) = sync_channel(0);
+        let (sender, receiver) = sync_channel(AHEAD);
         let (store, reader) = thread::scope(|scope| {
             let plan = &plan;
             let reading = scope.spawn(move || {

@@ -1,7 +1,7 @@
 //! The arrivals of a run in memory: about ten bytes each instead of seventy.
 //!
 //! [`Store`] holds blocks of [`BLOCK_ROWS`] rows in the order of the timeline, each column packed
-//! to the bits that the block needs ([`block`], [`lanes`]). Blocks are unpacked one at a time
+//! to the bits that the block needs (`block`, `lanes`). Blocks are unpacked one at a time
 //! into a [`Decoded`], and only the columns that are asked for.
 
 mod block;

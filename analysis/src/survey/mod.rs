@@ -1,11 +1,11 @@
 //! Counts, means and quantiles of sets of rows that are too large to copy.
 //!
 //! A copy of the times of a hundred million rows, and another one in order, would take 1.6 GB.
-//! Instead the rows are gone through a few times ([`passes`]):
+//! Instead the rows are gone through a few times (`passes`):
 //!
-//! 1. Every value is counted in one of 14,000 cells, 256 to each factor of two ([`cells`]).
+//! 1. Every value is counted in one of 14,000 cells, 256 to each factor of two (`cells`).
 //! 2. The cell of each wanted rank is known then. Its values are kept and sorted if they are few,
-//!    else counted again in finer cells, until every rank has its value ([`select`]).
+//!    else counted again in finer cells, until every rank has its value (`select`).
 //! 3. Rows at or below each quantile are counted batch by batch ([`crate::precision`]); that gives
 //!    the ranks of the intervals, whose values come as in 2.
 //!
