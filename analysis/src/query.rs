@@ -23,6 +23,7 @@ use thiserror::Error as ThisError;
 
 use crate::Error;
 use crate::output::second::FIELDS;
+use crate::output::table::{Answer, Cell};
 use crate::run::{Run, read_manifest};
 use crate::seconds::seconds;
 
@@ -45,30 +46,6 @@ pub enum QueryError {
         /// What the engine says.
         message: String,
     },
-}
-
-/// A value of an answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    /// No value.
-    Null,
-    /// A truth value.
-    Truth(bool),
-    /// A whole number.
-    Whole(i128),
-    /// Any other number; not a number where the engine says so.
-    Real(f64),
-    /// Text, and whatever else the engine has a text for.
-    Text(String),
-}
-
-/// What a query comes to: a table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// Names of the columns, as the query gives them.
-    pub columns: Vec<String>,
-    /// Rows, each with a cell for every column.
-    pub rows: Vec<Vec<Cell>>,
 }
 
 /// Answers an SQL query over runs; journals that a killed run left become parts first.
@@ -260,7 +237,8 @@ fn cell(value: &AnyValue<'_>) -> Cell {
 mod tests {
     use openload_contract::{Outcome, Role};
 
-    use super::{Answer, Cell, QueryError, names_word, query, wanted};
+    use super::{QueryError, names_word, query, wanted};
+    use crate::output::table::{Answer, Cell};
     use crate::run::Run;
     use crate::seconds::seconds;
     use crate::testing::{Simulated, fail, phase};

@@ -1,11 +1,32 @@
 //! The answer of a query, for a person, a spreadsheet or a script.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Number, Value};
 
 use super::escape;
-use crate::query::{Answer, Cell};
+
+/// A value of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// No value.
+    Null,
+    /// A truth value.
+    Truth(bool),
+    /// A whole number.
+    Whole(i128),
+    /// Any other number; not a number where the engine says so.
+    Real(f64),
+    /// Text, and whatever else the engine has a text for.
+    Text(String),
+}
+
+/// What a query comes to: a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Names of the columns, as the query gives them.
+    pub columns: Vec<String>,
+    /// Rows, each with a cell for every column.
+    pub rows: Vec<Vec<Cell>>,
+}
 
 /// Rows that a person is shown.
 const ROWS_SHOWN: usize = 100;
@@ -30,12 +51,11 @@ pub fn terminal(answer: &Answer) -> String {
         for (place, cell) in row.iter().enumerate() {
             let gap = if place == 0 { "" } else { "  " };
             let width = widths[place];
-            let written = if is_number[place] {
-                write!(line, "{gap}{cell:>width$}")
+            line.push_str(&if is_number[place] {
+                format!("{gap}{cell:>width$}")
             } else {
-                write!(line, "{gap}{cell:<width$}")
-            };
-            written.expect("a string takes everything");
+                format!("{gap}{cell:<width$}")
+            });
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -111,8 +131,7 @@ fn value(cell: &Cell) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{csv, json, terminal};
-    use crate::query::{Answer, Cell};
+    use super::{Answer, Cell, csv, json, terminal};
 
     fn answer(rows: usize) -> Answer {
         let row = |number: usize| {
