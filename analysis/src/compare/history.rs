@@ -126,7 +126,7 @@ fn changes(values: &[f64], metric: ComparedMetric, runs: &[&RunReading]) -> Vec<
 /// Positions at which the law of independent values changes, ascending, each with the p-value it
 /// was found with.
 ///
-/// Costs n² a permutation: a second for 300 values with few changes.
+/// Costs n² for each permutation of n values.
 pub fn e_divisive(values: &[f64], stretch_min: usize, p_max: f64) -> Vec<(usize, f64)> {
     let mut random = resampler(values.len() as u64, "history");
     let mut found: Vec<(usize, f64)> = Vec::new();
@@ -215,8 +215,10 @@ fn divide(values: &[f64], stretch_min: usize) -> Option<(f64, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use openload_contract::Role;
+
     use super::*;
-    use crate::testing::normal;
+    use crate::testing::{Simulated, normal, open, phase};
 
     fn stepped(seed: u64, count: usize, at: usize, step: f64) -> Vec<f64> {
         let noise = normal(seed, count).into_iter().enumerate();
@@ -265,6 +267,49 @@ mod tests {
             e_divisive(&twice, STRETCH_MIN, P_MAX).iter().map(|&(at, _)| at).collect();
         assert_eq!(places.len(), 2, "{places:?}");
         assert!(places[0].abs_diff(20) <= 1 && places[1].abs_diff(41) <= 1, "{places:?}");
+    }
+
+    #[test]
+    fn a_slower_target_is_a_relative_change_from_its_first_run_on() {
+        let run = Simulated::new(&[phase("hold", Role::Steady, 50.0, 4.0)], 10_000_000);
+        let first = Subject::of_run(open(&run)).reading;
+        let subjects: Vec<Subject> = normal(4, 24)
+            .into_iter()
+            .enumerate()
+            .map(|(number, noise)| {
+                let mut reading = first.clone();
+                reading.run_id = format!("run {number}");
+                reading.start_unix_ns = number as i64;
+                for metric in &mut reading.metrics {
+                    let slower = if number >= 13 { 1.3 } else { 1.0 };
+                    metric.value = match metric.metric {
+                        ComparedMetric::P50 => Some(10.0 * slower * (1.0 + 0.01 * noise)),
+                        // Among the failures of one run.
+                        ComparedMetric::P99 => Some(20.0).filter(|_| number != 5),
+                        _ => Some(0.0),
+                    };
+                }
+                Subject::of_reading(reading)
+            })
+            .rev()
+            .collect();
+        let found = history(&subjects, Options::default()).unwrap();
+        assert_eq!(found.runs[0].id, "run 0");
+        let of = |metric| found.metrics.iter().find(|one| one.metric == metric).unwrap();
+        let [change] = &of(ComparedMetric::P50).changes[..] else { panic!("{found:?}") };
+        assert_eq!((change.index, change.first_run.as_str()), (13, "run 13"));
+        assert!((change.change - 0.3).abs() < 0.02 && change.p_value <= P_MAX, "{change:?}");
+        assert!((change.before - 10.0).abs() < 0.1 && (change.after - 13.0).abs() < 0.1);
+        assert!(of(ComparedMetric::P99).changes.is_empty());
+        assert!(of(ComparedMetric::P99).values[5].is_none());
+        assert!(of(ComparedMetric::ErrorShare).changes.is_empty());
+
+        let mut other = subjects;
+        other[3].reading.load_sha256 = "another".to_owned();
+        let refused = history(&other, Options::default()).unwrap_err().to_string();
+        assert!(refused.contains("the profiles differ"), "{refused}");
+        let few = history(&other[..19], Options::default());
+        assert_eq!(few, Err(HistoryError::TooFew { found: 19 }));
     }
 
     #[test]
