@@ -16,6 +16,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::numeric::{resampler, s_to_ns};
 use crate::run::Run;
+use crate::store::{ArrivalRow, Decoded};
 
 /// Seed in the manifest of a simulated run.
 const MANIFEST_SEED: u64 = 42;
@@ -215,6 +216,19 @@ pub fn open(simulated: &Simulated) -> Run {
     let dir = tempfile::tempdir().unwrap();
     simulated.write(dir.path());
     Run::open(dir.path()).unwrap()
+}
+
+/// The row at a place of an unpacked block.
+pub fn arrival(rows: &Decoded, place: usize) -> ArrivalRow {
+    ArrivalRow {
+        intended_ns: rows.intended_ns[place],
+        lag_ns: rows.lag_ns[place],
+        response_ns: rows.response_ns[place],
+        connect_ns: rows.connect_ns(place),
+        sent_ns: rows.sent_ns(place),
+        ttfb_ns: rows.ttfb_ns(place),
+        kind: rows.code(place) as u32,
+    }
 }
 
 /// An objective over everything measured.

@@ -8,21 +8,14 @@ use proptest::prelude::*;
 
 use super::Samples;
 use crate::store::{ArrivalRow, Fields};
-use crate::testing::{Simulated, fail, phase};
+use crate::testing::{Simulated, arrival, fail, phase};
 
 /// What the samples hold, in their order; the kind is left out.
 fn rows(samples: &Samples) -> Vec<ArrivalRow> {
     let mut rows = Vec::new();
     samples.columns().all().visit(Fields::ALL, |decoded, places| {
-        rows.extend(places.iter().map(|place| ArrivalRow {
-            intended_ns: decoded.intended_ns[place],
-            lag_ns: decoded.lag_ns[place],
-            response_ns: decoded.response_ns[place],
-            connect_ns: decoded.connect_ns(place),
-            sent_ns: decoded.sent_ns(place),
-            ttfb_ns: decoded.ttfb_ns(place),
-            kind: 0,
-        }));
+        let row = |place| ArrivalRow { kind: 0, ..arrival(decoded, place) };
+        rows.extend(places.iter().map(row));
     });
     rows
 }

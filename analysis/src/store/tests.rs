@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::arrival;
 
 /// Every row of a store.
 fn rows(store: &Store) -> Vec<ArrivalRow> {
@@ -10,15 +11,7 @@ fn rows(store: &Store) -> Vec<ArrivalRow> {
     let mut rows = Vec::new();
     for block in store.blocks() {
         decoded.load(block, Fields::ALL);
-        rows.extend((0..block.len()).map(|place| ArrivalRow {
-            intended_ns: decoded.intended_ns[place],
-            lag_ns: decoded.lag_ns[place],
-            response_ns: decoded.response_ns[place],
-            connect_ns: decoded.connect_ns(place),
-            sent_ns: decoded.sent_ns(place),
-            ttfb_ns: decoded.ttfb_ns(place),
-            kind: decoded.code(place) as u32,
-        }));
+        rows.extend((0..block.len()).map(|place| arrival(&decoded, place)));
     }
     rows
 }
