@@ -181,11 +181,6 @@ impl Distribution {
         self.sorted.is_empty()
     }
 
-    /// Number of rows that have a value.
-    pub fn finite_len(&self) -> usize {
-        self.finite
-    }
-
     /// Returns the point value of a quantile; `None` of nothing.
     pub fn quantile(&self, level: f64) -> Option<i64> {
         of_sorted(&self.sorted, level)
