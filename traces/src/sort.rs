@@ -403,6 +403,17 @@ mod tests {
         batches
     }
 
+    /// Whether `sorted` holds the rows of the batches in the order of their keys, equal ones as
+    /// they came.
+    fn is_stable_sort_of(batches: &[Rows], sorted: &[(Key, Vec<u8>)]) -> bool {
+        let mut expected: Vec<_> = batches
+            .iter()
+            .flat_map(|rows| (0..rows.len()).map(|index| (rows.keys()[index], rows.encoded(index))))
+            .collect();
+        expected.sort_by_key(|(key, _)| key.order());
+        expected.iter().map(|row| row.1).eq(sorted.iter().map(|row| &row.1[..]))
+    }
+
     fn sorted(batches: &[Rows], budget_bytes: usize) -> (Vec<(Key, Vec<u8>)>, usize) {
         let directory = tempfile::tempdir().unwrap();
         let mut sorter = Sorter::new(directory.path(), budget_bytes);
@@ -430,12 +441,7 @@ mod tests {
         let batches = batches(20_000, |index| (mix(index) % 500).cast_signed());
         let (in_memory, runs) = sorted(&batches, usize::MAX);
         assert_eq!(runs, 0);
-        let mut expected: Vec<_> = batches
-            .iter()
-            .flat_map(|rows| (0..rows.len()).map(|index| (rows.keys()[index], rows.encoded(index))))
-            .collect();
-        expected.sort_by_key(|(key, _)| key.order());
-        assert!(expected.iter().map(|row| row.1).eq(in_memory.iter().map(|row| &row.1[..])));
+        assert!(is_stable_sort_of(&batches, &in_memory));
         for budget_bytes in [1, 200_000, 1_000_000] {
             let (merged, runs) = sorted(&batches, budget_bytes);
             assert!(runs > 1, "{runs}");
@@ -459,12 +465,7 @@ mod tests {
         let time = |index: u64| (index / 3 * 3 + mix(index) % 100).cast_signed();
         let batches = keyed(20_000, |index| Key::new(time(index), 0, index / 2));
         let (in_memory, _) = sorted(&batches, usize::MAX);
-        let mut expected: Vec<_> = batches
-            .iter()
-            .flat_map(|rows| (0..rows.len()).map(|index| (rows.keys()[index], rows.encoded(index))))
-            .collect();
-        expected.sort_by_key(|(key, _)| key.order());
-        assert!(expected.iter().map(|row| row.1).eq(in_memory.iter().map(|row| &row.1[..])));
+        assert!(is_stable_sort_of(&batches, &in_memory));
         for budget_bytes in [100_000, 300_000] {
             let (merged, runs) = sorted(&batches, budget_bytes);
             assert_eq!(runs, 1);
