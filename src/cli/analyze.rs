@@ -54,6 +54,9 @@ mod judging {
             print(text.map_err(|error| Failure::could_not_run(&error))?);
         } else if args.quiet {
             print(format!("{}\n", summary.verdict.name()));
+            if let Some(comparison) = &comparison {
+                print(format!("{}\n", comparison.verdict.name()));
+            }
         } else {
             let style = output::Style { color: console::wants_color() };
             print(output::terminal(summary, manifest, run_dir, style));
@@ -110,10 +113,4 @@ pub fn one(
             run_dir.display()
         ),
     })
-}
-
-/// Nothing to check: this build records only.
-#[cfg(not(feature = "analysis"))]
-pub fn check_base(_args: &super::args::VerdictArgs) -> Result<(), Failure> {
-    Ok(())
 }

@@ -38,10 +38,18 @@ pub fn run(plan: Plan, shard: ShardId, args: &RunArgs) -> Result<ExitCode, Failu
     if args.verdict.is_loud() {
         tell_traces(&plan);
     }
+    let is_recorded_only = is_recorded_only(shard.count > 1, args);
+    if is_recorded_only && args.verdict.base.is_some() {
+        return Err(Failure::usage(
+            "--base compares a run that is judged, and this one is only recorded; later: gen \
+             analyze RUN --base BASE",
+        ));
+    }
+    #[cfg(feature = "analysis")]
     analyze::check_base(&args.verdict)?;
     confirm(&plan, args.yes)?;
     let outcome = record(plan, shard, args)?;
-    judge(&outcome, shard.count > 1, args)
+    judge(&outcome, is_recorded_only, args)
 }
 
 /// Runs a plan to its end and records it; judges nothing.
@@ -193,10 +201,19 @@ fn advice(outcome: Outcome) -> &'static str {
     }
 }
 
-fn judge(outcome: &RunOutcome, is_shard: bool, args: &RunArgs) -> Result<ExitCode, Failure> {
+/// Tells whether nobody judges the run: on request, as one of several shards, or for want of the
+/// analysis.
+fn is_recorded_only(is_shard: bool, args: &RunArgs) -> bool {
+    args.no_analysis || is_shard || cfg!(not(feature = "analysis"))
+}
+
+fn judge(
+    outcome: &RunOutcome,
+    is_recorded_only: bool,
+    args: &RunArgs,
+) -> Result<ExitCode, Failure> {
     let is_interrupted = outcome.status == RunStatus::Interrupted && !outcome.is_aborted;
-    let is_only_recorded = args.no_analysis || is_shard || cfg!(not(feature = "analysis"));
-    let exit = if is_only_recorded {
+    let exit = if is_recorded_only {
         if args.verdict.is_loud() {
             console::say(format!(
                 "recorded; judge it with gen analyze {}",

@@ -39,6 +39,21 @@ fn a_base_that_is_not_there_is_missed_before_the_run() {
     run.expect_exit(1);
     assert!(run.stderr.contains("nowhere: no run directory, no baseline file"), "{}", run.stderr);
     assert!(!run.dir.exists());
+    let profile = steady(10, "constant", 60, "");
+    let run = bench.run_once("run", &profile, &["--base", "nowhere", "--no-analysis"]);
+    run.expect_exit(2);
+    assert!(run.stderr.contains("this one is only recorded"), "{}", run.stderr);
+}
+
+#[test]
+fn quiet_says_what_the_comparison_came_to() {
+    let bench = Bench::shared_turn();
+    let run = bench.run("run", &steady(200, "poisson", 5, ""), &[]);
+    let mut command = gen_command();
+    command.args(["analyze", "--quiet"]).arg(&run.dir).arg("--base").arg(&run.dir);
+    let told = Run::new(run.dir.clone(), command.output().unwrap());
+    told.expect_exit(0);
+    assert_eq!(told.stdout, "pass\nno_regression\n");
 }
 
 #[test]

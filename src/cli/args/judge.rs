@@ -57,7 +57,7 @@ pub struct VerdictArgs {
     /// results/baselines. The report shows the comparison; a regression is exit code 5.
     #[arg(long, value_name = "BASE")]
     pub base: Option<PathBuf>,
-    /// Print the verdict only.
+    /// Print the verdict only; with a base, that of the comparison on a second line.
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
     /// Print summary.json to stdout and nothing else.
