@@ -78,7 +78,7 @@ const LOOK: &str = r#"<script>
 })();
 </script>"#;
 
-/// A folder of a browser's own.
+/// Opens a page in a browser with a folder of its own; what the page became, and what was logged.
 fn open(browser: &str, page: &Path, profile: &Path) -> (String, String) {
     let mut command = Command::new(browser);
     command.args([
