@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Bench, Run, gen_command, retry, run_gen, steady};
+use crate::support::{Bench, MEDIAN, PATIENT, Run, gen_command, retry, run_gen, steady};
 use crate::target::{serve, serve_at};
 
 const USUAL: &str = "4ms";
@@ -16,7 +16,7 @@ fn options(mean: &str) -> Vec<&str> {
 
 /// 400 requests a second for five seconds.
 fn load() -> String {
-    steady(400, "poisson", 5, "")
+    steady(400, "poisson", 5, MEDIAN)
 }
 
 fn compare(bench: &Bench, arguments: &[&str]) -> Run {
@@ -46,7 +46,7 @@ fn a_slower_target_is_a_regression_against_a_run_and_against_a_file() {
 
     // What the machine does to the tail is not what is asked here.
     let loosely = ["--threshold", "p50=10%", "--threshold", "p99=60%"];
-    retry(3, |attempt| {
+    retry(|attempt| {
         let same = run(&format!("same-{attempt}"), USUAL);
         let pair = compare(&bench, &[&[text(&base), text(&same)][..], &loosely].concat());
         let is_same = pair.exit == 0 && pair.stdout.starts_with("NO REGRESSION");
@@ -107,7 +107,7 @@ fn one_timeline_is_sent_to_two_targets_and_the_slower_one_is_found() {
     let bench = Bench::turn();
     let (a, b) = (serve(&options(USUAL)), serve(&options(SLOWER)));
     let profile = bench.profile(&load());
-    retry(3, |attempt| {
+    retry(|attempt| {
         let out = bench.out(&format!("ab-{attempt}"));
         let arguments = [
             "ab",
@@ -121,7 +121,7 @@ fn one_timeline_is_sent_to_two_targets_and_the_slower_one_is_found() {
             text(&out),
             "--json",
         ];
-        let run = Run::new(out.clone(), run_gen(&arguments));
+        let run = Run::new(out.clone(), run_gen(&[&arguments[..], &PATIENT].concat()));
         if run.exit == 4 {
             return Err(run.stdout);
         }

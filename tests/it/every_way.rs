@@ -80,7 +80,7 @@ fn try_way(
     let profile = format!("{profile}[connection]\n{}\n", way.connection);
     let path = dir.join("profile.toml");
     std::fs::write(&path, profile).unwrap();
-    retry(4, |attempt| {
+    retry(|attempt| {
         let target = target.clone();
         let out = dir.join(format!("run-{attempt}"));
         let any_port = "127.0.0.1:0".parse().unwrap();

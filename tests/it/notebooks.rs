@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Bench, Run, gen_command, run_gen};
+use crate::support::{Bench, Run, beside, gen_command, run_gen};
 
 /// A Python with what the notebooks need, when this machine has one.
 fn python() -> Option<String> {
@@ -26,7 +26,7 @@ fn python() -> Option<String> {
 fn execute(python: &str, bench: &Bench, name: &str, parameters: &[(&str, &Path)]) -> Figures {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("analysis/notebooks");
     let executed = bench.out(&format!("{name}.executed.ipynb"));
-    let mut command = Command::new(python);
+    let mut command = beside(python);
     command.args(["-m", "papermill", "--log-level", "ERROR", "--no-progress-bar"]);
     command.arg("--cwd").arg(&folder).args(["-k", "python3"]);
     for (parameter, path) in parameters {
@@ -86,8 +86,8 @@ fn notebooks_find_what_the_analysis_found() {
     let bench = Bench::shared_turn();
     let p99 = |run: &Run| run.summary()["response_time"]["p99"].clone();
 
-    let spike = bench.run("spike", SPIKE, &["--json"]);
-    spike.expect_exit(0);
+    let spike = bench.run_once("spike", SPIKE, &["--json"]);
+    spike.expect_exit_or_invalid(0);
     let first = execute(&python, &bench, "first_look", &[("run", &spike.dir)]);
     first.expect("p99", &p99(&spike));
     first.expect("arrivals", &spike.summary()["requests"]["intended"]);
@@ -95,12 +95,13 @@ fn notebooks_find_what_the_analysis_found() {
     recovery.expect("p99", &p99(&spike));
     recovery.expect("p95_spike", &spike.summary()["by_phase"]["surge"]["response_time"]["p95"]);
 
-    let soak = bench.run("soak", SOAK, &["--json"]);
-    soak.expect_exit(0);
+    let soak = bench.run_once("soak", SOAK, &["--json"]);
+    soak.expect_exit_or_invalid(0);
     execute(&python, &bench, "soak_drift", &[("run", &soak.dir)]).expect("p99", &p99(&soak));
 
-    let again = bench.run("again", SOAK, &["--json", "--set", "target.embedded.service.mean=3ms"]);
-    again.expect_exit(0);
+    let again =
+        bench.run_once("again", SOAK, &["--json", "--set", "target.embedded.service.mean=3ms"]);
+    again.expect_exit_or_invalid(0);
     let both = [("base", soak.dir.as_path()), ("run", again.dir.as_path())];
     let compared = execute(&python, &bench, "compare", &both);
     compared.expect("p99", &p99(&again));
@@ -147,7 +148,7 @@ fn the_notebook_of_a_replay_finds_what_was_recorded_and_what_was_sent() {
         .arg(&out)
         .output();
     let replay = Run::new(out, replay.unwrap());
-    replay.expect_exit(0);
+    replay.expect_exit_or_invalid(0);
     let figures = execute(
         &python,
         &bench,

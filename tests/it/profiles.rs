@@ -1,11 +1,6 @@
 //! The built-in profiles pass against their own target and fail for the right reason.
 
-use crate::support::{Bench, Run, gen_command, retry};
-
-/// A shared machine pauses its guests for some ms now and then. What a profile says of its target
-/// is tested here, not how late the generator may be for it: `confession.rs` does that.
-const PATIENT: [&str; 4] =
-    ["--set", "analysis.lag_p99_max=200ms", "--set", "analysis.lag_late=500ms"];
+use crate::support::{Bench, PATIENT, Run, gen_command, retry};
 
 /// Runs a built-in profile.
 fn run(bench: &Bench, name: &str, attempt: u32, extra: &[&str]) -> Run {
@@ -31,7 +26,7 @@ fn objectives(run: &Run) -> Vec<(String, bool)> {
 #[track_caller]
 fn passes(name: &str, extra: &[&str]) {
     let bench = Bench::shared_turn();
-    retry(5, |attempt| {
+    retry(|attempt| {
         let run = run(&bench, name, attempt, extra);
         if run.exit == 0 { Ok(()) } else { Err(format!("{}\n{}", run.stdout, run.stderr)) }
     });
@@ -42,7 +37,7 @@ fn passes(name: &str, extra: &[&str]) {
 #[track_caller]
 fn misses(name: &str, missed: &str, extra: &[&str]) {
     let bench = Bench::shared_turn();
-    retry(5, |attempt| {
+    retry(|attempt| {
         let run = run(&bench, name, attempt, extra);
         if run.exit == 4 {
             return Err(run.stdout);

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Bench, rows, run_gen, signal, steady, wait_for_file};
+use crate::support::{Bench, beside, rows, run_gen, signal, steady, wait_for_file};
 
 /// A Python with pyarrow, DuckDB and polars, when this machine has one.
 fn python() -> Option<String> {
@@ -42,7 +42,7 @@ print(json.dumps({"pyarrow": py, "polars": pl, "duckdb": duck,
 "#;
 
 fn check(python: &str, run_dir: &std::path::Path) {
-    let output = Command::new(python).args(["-c", SCRIPT]).arg(run_dir).output().unwrap();
+    let output = beside(python).args(["-c", SCRIPT]).arg(run_dir).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let rows = rows(run_dir);

@@ -231,8 +231,8 @@ fn a_profile_runs_a_trace_beside_phases_and_is_judged() {
          [[stream]]\nname = \"steady\"\n[[stream.phase]]\nname = \"s\"\nduration = \"3s\"\nrate = 100\n\
          [[objective]]\nmetric = \"error_rate\"\nmax = \"1%\"\nstream = \"recorded\"\n"
     );
-    let run = bench.run("run", &profile, &[]);
-    run.expect_exit(0);
+    let run = bench.run_once("run", &profile, &[]);
+    run.expect_exit_or_invalid(0);
     let recorded = run.rows().len();
     let steady = run.summary()["counts"].clone();
     assert!((2_200..2_500).contains(&recorded), "{recorded} {steady}");

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use crate::support::{Bench, Run, gen_command, retry, run_gen, signal, steady, wait_for_file};
+use crate::support::{
+    Bench, PATIENT, Run, gen_command, retry, run_gen, signal, steady, wait_for_file,
+};
 
 /// Runs `gen suite` into a new folder.
 fn suite(bench: &Bench, name: &str, arguments: &[&str]) -> Run {
@@ -21,11 +23,12 @@ const SHORT: [&str; 4] = ["--time-scale", "0.01", "--cool-down", "100ms"];
 #[test]
 fn two_profiles_make_one_table_and_one_folder() {
     let bench = Bench::turn();
-    retry(3, |attempt| {
+    retry(|attempt| {
         let markdown = bench.out(&format!("page-{attempt}.md"));
         let mut arguments = vec!["baseline", "mixed", "--summary-markdown"];
         arguments.push(markdown.to_str().unwrap());
         arguments.extend(SHORT);
+        arguments.extend(PATIENT);
         let run = suite(&bench, &format!("suite-{attempt}"), &arguments);
         if run.exit == 4 {
             return Err(run.stdout);
@@ -65,9 +68,10 @@ fn check_folder(dir: &Path) {
 #[test]
 fn the_worst_run_makes_the_exit_code_and_the_pages_can_be_made_again() {
     let bench = Bench::turn();
-    retry(3, |attempt| {
+    retry(|attempt| {
         let mut arguments = vec!["baseline", "--json", "--set", "target.embedded.error_rate=0.1"];
         arguments.extend(SHORT);
+        arguments.extend(PATIENT);
         let run = suite(&bench, &format!("one-{attempt}"), &arguments);
         if run.exit == 4 {
             return Err(run.stdout);

@@ -80,8 +80,8 @@ fn every_request_of_a_run_is_in_the_recording() {
     let served = serve(&["--instant", "--record", file.to_str().unwrap()]);
     let scenario = "[[scenario]]\nname = \"get\"\nrequest = { path = \"/{{seq()}}\" }\n";
     let profile = steady(500, "poisson", 1, scenario);
-    let run = bench.run("run", &profile, &["--target", &served.url]);
-    run.expect_exit(0);
+    let run = bench.run_once("run", &profile, &["--target", &served.url]);
+    run.expect_exit_or_invalid(0);
     served.stop("INT");
     let mut seen: Vec<u64> = targets(&file).iter().map(|path| path[1..].parse().unwrap()).collect();
     let mut sent: Vec<u64> = run.rows().iter().map(|row| row.seq).collect();
@@ -119,7 +119,8 @@ fn tls_files_make_a_target_with_tls() {
         let url = served.url.replace("127.0.0.1", "localhost");
         let trust = format!("connection.tls.ca=\"{cert}\"");
         let name = format!("tls{}", instant.len());
-        bench.run(&name, &profile, &["--target", &url, "--set", &trust]).expect_exit(0);
+        let run = bench.run_once(&name, &profile, &["--target", &url, "--set", &trust]);
+        run.expect_exit_or_invalid(0);
         served.stop("INT");
     }
 
@@ -128,8 +129,9 @@ fn tls_files_make_a_target_with_tls() {
     let url = served.url.replace("127.0.0.1", "localhost");
     let trust = format!("connection.tls.ca={cert:?}");
     let shown = format!("connection.tls={{ ca={cert:?}, certificate={cert:?}, key={key:?} }}");
-    bench.run("known", &profile, &["--target", &url, "--set", &shown]).expect_exit(0);
-    let unknown = bench.run("unknown", &profile, &["--target", &url, "--set", &trust]);
+    let known = bench.run_once("known", &profile, &["--target", &url, "--set", &shown]);
+    known.expect_exit_or_invalid(0);
+    let unknown = bench.run_once("unknown", &profile, &["--target", &url, "--set", &trust]);
     assert!(unknown.rows().iter().all(|row| row.outcome != "ok"));
     assert!(unknown.stderr.contains("asks for a client certificate"), "{}", unknown.stderr);
     served.stop("INT");
