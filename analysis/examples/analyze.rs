@@ -43,8 +43,7 @@ fn print_quantiles(dir: &Path, out: &mut impl Write) -> Result<(), Box<dyn Error
     let found = quantiles(&measured, &[Measure::Response], &LEVELS).remove(0);
     let found: Vec<Option<i64>> =
         found.into_iter().map(|value| value.filter(|&value| value != CENSORED)).collect();
-    let ok = quantiles(&measured, &[Measure::ResponseOk], &[1.0]).remove(0);
-    let line = serde_json::json!({ "count": measured.count(), "quantiles": found, "max": ok[0] });
+    let line = serde_json::json!({ "count": measured.count(), "quantiles": found });
     writeln!(out, "{line}")?;
     let ns = |ms: Option<f64>| ms.map(|ms| (ms * 1e6).round() as i64);
     for row in seconds::seconds(&run) {

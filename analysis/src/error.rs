@@ -51,6 +51,15 @@ pub enum Error {
     /// A sample file could not be read.
     #[error(transparent)]
     Samples(#[from] openload_samples::Error),
+    /// A row group holds a row that is earlier than its file says.
+    #[error(
+        "the samples are damaged: the row group that begins with row {row} holds an intended start \
+         before the least one that its file names; restore the parts as `gen` wrote them"
+    )]
+    EarlierThanSaid {
+        /// Rows in the parts and row groups before it.
+        row: u64,
+    },
     /// A row ended in a way this version does not know.
     #[error(
         "the samples hold the outcome {found:?}, which this `gen` does not know; analyse the run \

@@ -180,7 +180,10 @@ struct Selected<'a> {
 
 impl<'a> Selected<'a> {
     fn new(values: &'a mut [i64]) -> Self {
-        Self { values, settled: 0 }
+        // Equal values are in their place.
+        let are_equal = values.iter().all(|value| *value == values[0]);
+        let settled = if are_equal { values.len() } else { 0 };
+        Self { values, settled }
     }
 
     fn at(&mut self, level: f64) -> Option<i64> {

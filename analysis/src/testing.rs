@@ -16,7 +16,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::numeric::{resampler, s_to_ns};
 use crate::run::Run;
-use crate::store::{ArrivalRow, Decoded};
+use crate::store::{ArrivalColumns, Decoded, OptionalTimes, StoreBuilder};
 
 /// Seed in the manifest of a simulated run.
 const MANIFEST_SEED: u64 = 42;
@@ -216,6 +216,44 @@ pub fn open(simulated: &Simulated) -> Run {
     let dir = tempfile::tempdir().unwrap();
     simulated.write(dir.path());
     Run::open(dir.path()).unwrap()
+}
+
+/// One arrival, as it is put into a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArrivalRow {
+    pub intended_ns: i64,
+    pub lag_ns: i64,
+    pub response_ns: i64,
+    pub connect_ns: Option<i64>,
+    pub sent_ns: Option<i64>,
+    pub ttfb_ns: Option<i64>,
+    pub kind: u32,
+}
+
+/// Puts rows into a store.
+pub fn append_rows(builder: &mut StoreBuilder, rows: &[ArrivalRow]) {
+    let times = |time: fn(&ArrivalRow) -> i64| rows.iter().map(time).collect::<Vec<_>>();
+    let optional = |time: fn(&ArrivalRow) -> Option<i64>| {
+        let values: Vec<i64> = rows.iter().map(|row| time(row).unwrap_or(77)).collect();
+        let known: Vec<bool> = rows.iter().map(|row| time(row).is_some()).collect();
+        (values, known)
+    };
+    let intended_ns = times(|row| row.intended_ns);
+    let lag_ns = times(|row| row.lag_ns);
+    let response_ns = times(|row| row.response_ns);
+    let connect_ns = optional(|row| row.connect_ns);
+    let sent_ns = optional(|row| row.sent_ns);
+    let ttfb_ns = optional(|row| row.ttfb_ns);
+    let kind: Vec<u32> = rows.iter().map(|row| row.kind).collect();
+    builder.append(&ArrivalColumns {
+        intended_ns: &intended_ns,
+        lag_ns: &lag_ns,
+        response_ns: &response_ns,
+        connect_ns: OptionalTimes { values: &connect_ns.0, known: &connect_ns.1 },
+        sent_ns: OptionalTimes { values: &sent_ns.0, known: &sent_ns.1 },
+        ttfb_ns: OptionalTimes { values: &ttfb_ns.0, known: &ttfb_ns.1 },
+        kind: &kind,
+    });
 }
 
 /// The row at a place of an unpacked block.

@@ -35,8 +35,8 @@ def duckdb_reader(run_dir):
     files = os.path.join(run_dir, "samples", "**", "*.parquet")
     source = f"read_parquet('{files}', hive_partitioning = false)"
     rank = f"case when outcome = 'ok' then response_ns else {CENSORED} end"
-    count, found, greatest = duckdb.sql(
-        f"select count(*), quantile_disc({rank}, {LEVELS}), max(response_ns) filter (outcome = 'ok') "
+    count, found = duckdb.sql(
+        f"select count(*), quantile_disc({rank}, {LEVELS}) "
         f"from {source} where step = 0 and phase not in ({names})"
     ).fetchall()[0]
     rows = duckdb.sql(
@@ -47,7 +47,7 @@ def duckdb_reader(run_dir):
     ).fetchall()
     nothing = [None] * len(SECOND_LEVELS)
     seconds = [[t, n, ok, [*(times or nothing), top]] for t, n, ok, times, top in rows]
-    return count, [None if value == CENSORED else value for value in found], greatest, seconds
+    return count, [None if value == CENSORED else value for value in found], seconds
 
 
 def polars_reader(run_dir):
@@ -63,7 +63,6 @@ def polars_reader(run_dir):
     whole = measured.select(
         pl.len().alias("count"),
         *[quantile(rank, level).alias(f"q{index}") for index, level in enumerate(LEVELS)],
-        response.filter(is_ok).max().alias("max"),
     ).collect(engine="streaming").row(0)
     by_second = (
         rows.group_by((pl.col("intended_ns") // 1_000_000_000).alias("t_s"))
@@ -80,9 +79,9 @@ def polars_reader(run_dir):
         .collect(engine="streaming")
     )
     number = lambda value: None if value is None else int(value)
-    found = [None if value >= float(CENSORED) else int(value) for value in whole[1:-1]]
+    found = [None if value >= float(CENSORED) else int(value) for value in whole[1:]]
     seconds = [[t, n, ok, [number(value) for value in times]] for t, n, ok, *times in by_second.rows()]
-    return whole[0], found, whole[-1], seconds
+    return whole[0], found, seconds
 
 
 READERS = {"duckdb": duckdb_reader, "polars": polars_reader}
@@ -123,8 +122,8 @@ def main():
     parser.add_argument("--reader", choices=READERS, help="be one of the readers")
     args = parser.parse_args()
     if args.reader:
-        count, found, greatest, seconds = READERS[args.reader](args.run_dir)
-        print(json.dumps({"count": count, "quantiles": found, "max": greatest}))
+        count, found, seconds = READERS[args.reader](args.run_dir)
+        print(json.dumps({"count": count, "quantiles": found}))
         for second in seconds:
             print(json.dumps(second))
         return

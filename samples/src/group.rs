@@ -20,6 +20,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
@@ -32,12 +33,18 @@ use crate::schema::schema;
 /// the footer says about a group is a fiftieth of a byte a row.
 const GROUP_ROWS: usize = 65_536;
 
+/// The column whose bounds the footer says for each row group: whoever looks for a time, or for the
+/// rows in the order of the timeline, need not read the others.
+const START: &str = "intended_ns";
+
 /// Writes pages of sample columns as a Parquet file.
 pub struct PageFile {
     path: PathBuf,
     file: SerializedFileWriter<File>,
     columns: Vec<Column>,
     rows: usize,
+    /// Least and greatest intended start of the open row group; nothing when they are not known.
+    starts_ns: Option<(i64, i64)>,
 }
 
 /// The pages of one column in the open row group.
@@ -76,7 +83,7 @@ impl PageFile {
         let columns = columns.collect();
         let root = descriptor.root_schema_ptr();
         let file = SerializedFileWriter::new(file, root, Arc::new(properties))?;
-        Ok(Self { path: path.to_owned(), file, columns, rows: 0 })
+        Ok(Self { path: path.to_owned(), file, columns, rows: 0, starts_ns: None })
     }
 
     /// Appends pages, whose codes of numbers are those of `dictionaries`.
@@ -105,6 +112,13 @@ impl PageFile {
         for (column, page) in self.columns.iter_mut().zip(&pages.columns) {
             column.append(page, pages.rows)?;
         }
+        self.starts_ns = match (self.rows, self.starts_ns, pages.starts_ns) {
+            (0, _, starts) => starts,
+            (_, Some(of_group), Some(of_pages)) => {
+                Some((of_group.0.min(of_pages.0), of_group.1.max(of_pages.1)))
+            }
+            _ => None,
+        };
         self.rows += pages.rows;
         if self.rows >= GROUP_ROWS { self.end_group(dictionaries) } else { Ok(()) }
     }
@@ -114,10 +128,12 @@ impl PageFile {
         if rows == 0 {
             return Ok(());
         }
+        let starts_ns = self.starts_ns.take();
         let mut group = self.file.next_row_group()?;
         for column in &mut self.columns {
             let dictionary = column.dictionary_page(numbers)?;
-            let close = column.close(rows, dictionary.len())?;
+            let bounds = starts_ns.filter(|_| column.descriptor.name() == START);
+            let close = column.close(rows, dictionary.len(), bounds)?;
             let chunk = ColumnChunk { dictionary: &dictionary, pages: &column.pages };
             group.append_column(&chunk, close)?;
             column.pages.clear();
@@ -162,6 +178,7 @@ impl Column {
         &mut self,
         rows: usize,
         dictionary_bytes: usize,
+        bounds: Option<(i64, i64)>,
     ) -> Result<ColumnCloseResult, ParquetError> {
         let bytes = dictionary_bytes + self.pages.len();
         let mut encodings = vec![Encoding::RLE];
@@ -171,19 +188,23 @@ impl Column {
         if std::mem::take(&mut self.is_delta) {
             encodings.push(Encoding::DELTA_BINARY_PACKED);
         }
-        let metadata = ColumnChunkMetaData::builder(Arc::clone(&self.descriptor))
+        let mut metadata = ColumnChunkMetaData::builder(Arc::clone(&self.descriptor))
             .set_encodings(encodings)
             .set_compression(Compression::UNCOMPRESSED)
             .set_num_values(rows as i64)
             .set_total_compressed_size(bytes as i64)
             .set_total_uncompressed_size(bytes as i64)
             .set_data_page_offset(dictionary_bytes as i64)
-            .set_dictionary_page_offset((dictionary_bytes > 0).then_some(0))
-            .build()?;
+            .set_dictionary_page_offset((dictionary_bytes > 0).then_some(0));
+        if let Some((least, greatest)) = bounds {
+            let nulls = Some(0);
+            let bounds = Statistics::int64(Some(least), Some(greatest), None, nulls, false);
+            metadata = metadata.set_statistics(bounds);
+        }
         Ok(ColumnCloseResult {
             bytes_written: bytes as u64,
             rows_written: rows as u64,
-            metadata,
+            metadata: metadata.build()?,
             bloom_filter: None,
             column_index: None,
             offset_index: None,

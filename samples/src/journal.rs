@@ -158,6 +158,7 @@ impl JournalReader {
             bytes: Bytes::copy_from_slice(bodies.value(column)),
         };
         let columns = (0..COLUMNS.len()).map(page).collect();
-        Some(Pages { rows: rows.value(0) as usize, columns })
+        // Pages that are not decoded say nothing of their rows.
+        Some(Pages { rows: rows.value(0) as usize, starts_ns: None, columns })
     }
 }

@@ -40,7 +40,7 @@ pub use part::{PartWriter, Rotation};
 pub use paths::{SAMPLES_DIR, closed_parts, worker_dir};
 pub use read::{PartReader, read_parts};
 pub use recover::{Recovered, recover};
-pub use row_group::{GroupReader, RowGroup, RowGroups};
+pub use row_group::{RowGroup, RowGroups};
 pub use schema::schema;
 
 #[cfg(test)]
@@ -215,6 +215,16 @@ mod tests {
         expected.sort_unstable();
         read.sort_unstable();
         assert!(read == expected, "{} rows of {}", read.len(), expected.len());
+
+        // Closed parts say the bounds of their row groups; one made of a journal does not.
+        let groups = RowGroups::open(dir.path(), &["intended_ns"]).unwrap();
+        let said: Vec<Option<i64>> = groups.groups().iter().map(|g| groups.earliest(g)).collect();
+        assert!(said.first().is_some_and(Option::is_some) && said.last() == Some(&None));
+        for (group, said) in groups.groups().iter().zip(said) {
+            let batch = groups.read(group, &["intended_ns"]).unwrap();
+            let starts = batch.column(0).as_primitive::<Int64Type>().values();
+            assert!(said.is_none_or(|said| starts.iter().min() == Some(&said)));
+        }
     }
 
     fn as_text(batch: &RecordBatch, row: usize) -> String {

@@ -40,6 +40,8 @@ impl Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pages {
     pub(crate) rows: usize,
+    /// Least and greatest intended start, where they are known.
+    pub(crate) starts_ns: Option<(i64, i64)>,
     pub(crate) columns: Vec<Page>,
 }
 
@@ -161,7 +163,9 @@ impl Encoder {
             self.number(2, &chunk.bytes_in),
             self.number(3, &chunk.bytes_out),
         ];
-        Pages { rows: chunk.len(), columns }
+        let least = chunk.intended_ns.iter().min();
+        let starts_ns = least.copied().zip(chunk.intended_ns.iter().max().copied());
+        Pages { rows: chunk.len(), starts_ns, columns }
     }
 
     fn status(&mut self, values: &[u16]) -> Page {

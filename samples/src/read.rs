@@ -17,7 +17,7 @@ use crate::paths::closed_parts;
 const ADDED_COLUMNS: [&str; 1] = ["pool_wait_ns"];
 
 /// Rows of a batch: large enough to amortise, small enough to stay in the cache.
-pub(crate) const BATCH_ROWS: usize = 65_536;
+const BATCH_ROWS: usize = 65_536;
 
 /// The batches of some columns over all closed parts of a run.
 ///

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::Schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::statistics::Statistics;
 
 use crate::Error;
 use crate::paths::closed_parts;
-use crate::read::{BATCH_ROWS, check_columns, completed};
+use crate::read::{check_columns, completed};
 
 /// The closed parts of a run, opened; what their footers say is kept, the files are not.
 #[derive(Debug)]
@@ -71,13 +72,25 @@ impl RowGroups {
         &self.groups
     }
 
-    /// Reads some columns of a row group; batches hold them in the order of the contract.
+    /// The least intended start of a row group, if its footer says so. Files of the first versions do
+    /// not, nor do parts made of a journal.
+    pub fn earliest(&self, group: &RowGroup) -> Option<i64> {
+        let metadata = self.parts[group.part].metadata.metadata().row_group(group.index);
+        let is_start =
+            |column: &&ColumnChunkMetaData| column.column_path().string() == "intended_ns";
+        match metadata.columns().iter().find(is_start)?.statistics()? {
+            Statistics::Int64(bounds) => bounds.min_opt().copied(),
+            _ => None,
+        }
+    }
+
+    /// Reads some columns of a row group, which come in the order of the contract.
     ///
     /// A nullable column that a part lacks, because an earlier minor version wrote it, is null.
     ///
     /// # Errors
-    /// When the file cannot be opened.
-    pub fn read(&self, group: &RowGroup, columns: &[&'static str]) -> Result<GroupReader, Error> {
+    /// When the file cannot be read.
+    pub fn read(&self, group: &RowGroup, columns: &[&'static str]) -> Result<RecordBatch, Error> {
         let Part { path, metadata } = &self.parts[group.part];
         let ours = crate::schema();
         let fields = ours.fields().iter().filter(|field| columns.contains(&field.name().as_str()));
@@ -85,29 +98,22 @@ impl RowGroups {
         let file = File::open(path).map_err(Error::io(path))?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-        let reader = builder
+        let mut reader = builder
             .with_projection(mask)
             .with_row_groups(vec![group.index])
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(usize::try_from(group.rows).unwrap_or(usize::MAX).max(1))
             .build()
             .map_err(Error::parquet(path))?;
-        Ok(GroupReader { path: path.clone(), schema, reader })
-    }
-}
-
-/// The batches of a row group.
-pub struct GroupReader {
-    path: PathBuf,
-    schema: SchemaRef,
-    reader: ParquetRecordBatchReader,
-}
-
-impl Iterator for GroupReader {
-    type Item = Result<RecordBatch, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.reader.next()?;
-        let batch = batch.and_then(|batch| completed(batch, &self.schema));
-        Some(batch.map_err(Error::arrow(&self.path)))
+        let batch = match reader.next() {
+            Some(batch) => batch.and_then(|batch| completed(batch, &schema)),
+            None => Ok(RecordBatch::new_empty(schema)),
+        };
+        let batch = batch.map_err(Error::arrow(path))?;
+        if batch.num_rows() as u64 == group.rows {
+            return Ok(batch);
+        }
+        let (found, said) = (batch.num_rows(), group.rows);
+        let reason = format!("a row group holds {found} rows where its footer says {said}");
+        Err(Error::Schema { path: path.clone(), reason })
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Kind;
 use crate::numeric::SECOND_NS;
 use crate::rows::Rows;
-use crate::store::{Decoded, Fields, Store};
+use crate::store::Store;
 
 /// The columns of all arrivals in the order of the timeline.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +68,7 @@ impl<'a> Columns<'a> {
 
     /// Latest instant at which a request ended.
     pub fn last_finish_ns(&self) -> Option<i64> {
-        let mut last_ns = None;
-        self.all().visit(Fields::INTENDED | Fields::RESPONSE, |rows: &Decoded, places| {
-            last_ns = places.iter().map(|place| rows.finished_at(place)).max().max(last_ns);
-        });
-        last_ns
+        self.store.last_finish_ns()
     }
 }
 

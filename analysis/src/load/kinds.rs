@@ -11,6 +11,7 @@ use arrow_array::types::UInt16Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use openload_contract::{Manifest, Outcome};
 
+use super::batch::among;
 use crate::Error;
 
 /// What the rows of one code have in common.
@@ -34,92 +35,97 @@ pub struct Kind {
     pub is_measured: bool,
 }
 
-/// Codes of one batch's names in the names of the run.
-type Remap = Vec<u16>;
+/// What a row's kind is made from: codes of stream, phase, scenario, request and outcome, and the
+/// status (0 for none), 16 bits each.
+type Key = u128;
 
-/// What a row's kind is made from: codes of stream, phase, scenario, request and outcome, and
-/// the status (0 for none).
-type KindKey = [u16; 6];
-
-/// Numbers the kinds of a run as they come.
-#[derive(Debug)]
-pub(super) struct Kinds {
-    warmups: Vec<(String, String)>,
-    /// Tags by scenario.
-    tags: HashMap<String, Vec<String>>,
-    names: Vec<String>,
-    name_codes: HashMap<String, u16>,
-    kinds: Vec<Kind>,
-    kind_codes: HashMap<KindKey, u32>,
+/// Names of stream, phase, scenario, request and outcome, and the status (0 for none).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct NamedKind {
+    names: [String; DICTIONARIES.len()],
+    status: u16,
 }
 
-impl Kinds {
-    pub fn new(manifest: &Manifest) -> Self {
-        let phases = manifest
-            .streams
-            .iter()
-            .flat_map(|stream| stream.phases.iter().map(move |phase| (&stream.name, phase)));
-        let warmups = phases
-            .filter(|(_, phase)| !phase.role.is_measured())
-            .map(|(stream, phase)| (stream.clone(), phase.name.clone()))
-            .collect();
-        let tags = manifest.scenarios.iter().map(|one| (one.name.clone(), one.tags.clone()));
-        Self {
-            warmups,
-            tags: tags.collect(),
-            names: Vec::new(),
-            name_codes: HashMap::new(),
-            kinds: Vec::new(),
-            kind_codes: HashMap::new(),
-        }
-    }
+const DICTIONARIES: [&str; 5] = ["stream", "phase", "scenario", "request", "outcome"];
+const CODE_BITS: u32 = u16::BITS;
+const STATUS_SHIFT: u32 = DICTIONARIES.len() as u32 * CODE_BITS;
 
-    /// The kinds in the order of their codes.
-    pub fn into_kinds(self) -> Vec<Kind> {
-        self.kinds
-    }
+/// Numbers the kinds of one row group as they come.
+#[derive(Debug, Default)]
+pub(super) struct GroupKinds {
+    names: Vec<String>,
+    name_codes: HashMap<String, u16>,
+    keys: Vec<Key>,
+    codes: HashMap<Key, u32>,
+}
 
-    /// Appends the codes of some rows of a batch. Names that were not asked for are empty.
-    pub fn append(
+/// A column of a batch that says something of each row's kind.
+struct Varying {
+    /// A code of each row.
+    codes: Vec<u16>,
+    /// Where it stands in the key.
+    shift: u32,
+}
+
+impl GroupKinds {
+    /// The codes of the picked rows of a row group, or of all. Names that were not asked for are
+    /// empty.
+    pub fn codes(
         &mut self,
         batch: &RecordBatch,
-        rows: &[usize],
-        codes: &mut Vec<u32>,
-    ) -> Result<(), Error> {
-        let mut keys = vec![KindKey::default(); rows.len()];
-        let dictionaries = ["stream", "phase", "scenario", "request", "outcome"];
-        for (place, name) in dictionaries.into_iter().enumerate() {
-            let Some(array) = batch.column_by_name(name) else {
-                let unnamed = self.name_code("");
-                keys.iter_mut().for_each(|key| key[place] = unnamed);
-                continue;
+        picked: Option<&[u32]>,
+    ) -> Result<Vec<u32>, Error> {
+        let mut every: Key = 0;
+        let mut varying = Vec::new();
+        let shifts = (0..).step_by(CODE_BITS as usize);
+        for (shift, name) in shifts.zip(DICTIONARIES) {
+            let of_column = match batch.column_by_name(name) {
+                None => vec![self.name_code("")],
+                Some(array) => self.codes_of_names(array, picked, name)?,
             };
-            let array = array.as_dictionary_opt::<UInt16Type>();
-            let array = array.ok_or(Error::Column { column: name })?;
-            if array.keys().null_count() > 0 && rows.iter().any(|&row| array.is_null(row)) {
-                return Err(Error::Column { column: name });
-            }
-            let remap = self.remap(array.values(), name)?;
-            let names = array.keys().values();
-            for (key, &row) in keys.iter_mut().zip(rows) {
-                let code = remap.get(usize::from(names[row])).copied();
-                key[place] = code.ok_or(Error::Column { column: name })?;
-            }
+            add(of_column, shift, &mut every, &mut varying);
         }
         if let Some(status) = batch.column_by_name("status") {
-            let status = status.as_primitive_opt::<UInt16Type>();
-            let status = status.ok_or(Error::Column { column: "status" })?;
-            for (key, &row) in keys.iter_mut().zip(rows) {
-                key[5] = if status.is_valid(row) { status.value(row) } else { 0 };
-            }
+            add(codes_of_status(status, picked)?, STATUS_SHIFT, &mut every, &mut varying);
         }
-        self.append_codes(&keys, codes)
+        let count = picked.map_or(batch.num_rows(), <[u32]>::len);
+        Ok(self.codes_of_keys(every, &varying, count))
     }
 
-    /// Translates a batch's dictionary; parts may number the same names differently.
-    fn remap(&mut self, values: &ArrayRef, column: &'static str) -> Result<Remap, Error> {
-        let values = values.as_string_opt::<i32>().ok_or(Error::Column { column })?;
-        Ok(values.iter().map(|name| self.name_code(name.unwrap_or_default())).collect())
+    /// What the codes of the keys mean.
+    pub fn into_kinds(self) -> Vec<NamedKind> {
+        let name = |key: Key, place: u32| {
+            let code = (key >> (place * CODE_BITS)) as u16;
+            self.names[usize::from(code)].clone()
+        };
+        let kind = |&key: &Key| NamedKind {
+            names: [0, 1, 2, 3, 4].map(|place| name(key, place)),
+            status: (key >> STATUS_SHIFT) as u16,
+        };
+        self.keys.iter().map(kind).collect()
+    }
+
+    /// Codes of the names of rows, or one for all. Parts may number the same names differently.
+    fn codes_of_names(
+        &mut self,
+        array: &ArrayRef,
+        picked: Option<&[u32]>,
+        column: &'static str,
+    ) -> Result<Vec<u16>, Error> {
+        let array = array.as_dictionary_opt::<UInt16Type>().ok_or(Error::Column { column })?;
+        let names = array.values().as_string_opt::<i32>().ok_or(Error::Column { column })?;
+        let remap: Vec<u16> =
+            names.iter().map(|name| self.name_code(name.unwrap_or_default())).collect();
+        if array.keys().null_count() > 0 {
+            let known: Vec<bool> = (0..array.len()).map(|row| array.is_valid(row)).collect();
+            if among(picked, &known).contains(&false) {
+                return Err(Error::Column { column });
+            }
+        }
+        let codes = among(picked, array.keys().values());
+        let codes = one_if_constant(&codes).iter();
+        let code = |&code: &u16| remap.get(usize::from(code)).copied();
+        codes.map(code).collect::<Option<_>>().ok_or(Error::Column { column })
     }
 
     fn name_code(&mut self, name: &str) -> u16 {
@@ -133,34 +139,119 @@ impl Kinds {
         code
     }
 
-    fn append_codes(&mut self, keys: &[KindKey], codes: &mut Vec<u32>) -> Result<(), Error> {
+    fn codes_of_keys(&mut self, every: Key, varying: &[Varying], count: usize) -> Vec<u32> {
+        if varying.is_empty() {
+            return if count > 0 { vec![self.code(every); count] } else { Vec::new() };
+        }
         // A few kinds make most rows: those met last, by a hash of their key.
-        let mut recent: [Option<(KindKey, u32)>; RECENT] = [None; RECENT];
-        for &key in keys {
+        let mut recent: [Option<(Key, u32)>; RECENT] = [None; RECENT];
+        let codes = (0..count).map(|row| {
+            let of_row = |column: &Varying| Key::from(column.codes[row]) << column.shift;
+            let key = varying.iter().fold(every, |key, column| key | of_row(column));
             let place = recent_place(key);
             let code = match recent[place] {
                 Some((same, code)) if same == key => code,
-                _ => self.code(key)?,
+                _ => self.code(key),
             };
             recent[place] = Some((key, code));
-            codes.push(code);
-        }
-        Ok(())
+            code
+        });
+        codes.collect()
     }
 
-    fn code(&mut self, key: KindKey) -> Result<u32, Error> {
-        if let Some(&code) = self.kind_codes.get(&key) {
+    fn code(&mut self, key: Key) -> u32 {
+        let next = self.keys.len() as u32;
+        let code = *self.codes.entry(key).or_insert(next);
+        if code == next {
+            self.keys.push(key);
+        }
+        code
+    }
+}
+
+/// Puts a column into the key of every row, or among those that vary.
+fn add(codes: Vec<u16>, shift: u32, every: &mut Key, varying: &mut Vec<Varying>) {
+    match codes.as_slice() {
+        [] => {}
+        &[code] => *every |= Key::from(code) << shift,
+        _ => varying.push(Varying { codes, shift }),
+    }
+}
+
+/// The statuses of rows, 0 for none, or one for all.
+fn codes_of_status(array: &ArrayRef, picked: Option<&[u32]>) -> Result<Vec<u16>, Error> {
+    let status =
+        array.as_primitive_opt::<UInt16Type>().ok_or(Error::Column { column: "status" })?;
+    if status.null_count() == 0 {
+        return Ok(one_if_constant(&among(picked, status.values())).to_vec());
+    }
+    let codes: Vec<u16> = status.iter().map(Option::unwrap_or_default).collect();
+    Ok(one_if_constant(&among(picked, &codes)).to_vec())
+}
+
+/// One code when all are the same.
+fn one_if_constant(codes: &[u16]) -> &[u16] {
+    let differ = |first: &u16| codes.iter().fold(0, |differ, code| differ | (code ^ first)) != 0;
+    match codes.first() {
+        Some(first) if !differ(first) => &codes[..1],
+        _ => codes,
+    }
+}
+
+/// Kinds that are remembered: more than a run of a few scenarios mixes.
+const RECENT: usize = 64;
+
+fn recent_place(key: Key) -> usize {
+    let mixed = ((key >> 64) as u64 ^ key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize % RECENT
+}
+
+/// Numbers the kinds of a run in the order of its row groups.
+#[derive(Debug)]
+pub(super) struct Kinds {
+    warmups: Vec<(String, String)>,
+    /// Tags by scenario.
+    tags: HashMap<String, Vec<String>>,
+    kinds: Vec<Kind>,
+    codes: HashMap<NamedKind, u32>,
+}
+
+impl Kinds {
+    pub fn new(manifest: &Manifest) -> Self {
+        let phases = manifest
+            .streams
+            .iter()
+            .flat_map(|stream| stream.phases.iter().map(move |phase| (&stream.name, phase)));
+        let warmups = phases
+            .filter(|(_, phase)| !phase.role.is_measured())
+            .map(|(stream, phase)| (stream.clone(), phase.name.clone()))
+            .collect();
+        let tags = manifest.scenarios.iter().map(|one| (one.name.clone(), one.tags.clone()));
+        Self { warmups, tags: tags.collect(), kinds: Vec::new(), codes: HashMap::new() }
+    }
+
+    /// The kinds in the order of their codes.
+    pub fn into_kinds(self) -> Vec<Kind> {
+        self.kinds
+    }
+
+    /// The codes in the run of the kinds of a row group.
+    pub fn codes(&mut self, of_group: Vec<NamedKind>) -> Result<Vec<u32>, Error> {
+        of_group.into_iter().map(|named| self.code(named)).collect()
+    }
+
+    fn code(&mut self, named: NamedKind) -> Result<u32, Error> {
+        if let Some(&code) = self.codes.get(&named) {
             return Ok(code);
         }
-        let [stream, phase, scenario, request, outcome] =
-            [0, 1, 2, 3, 4].map(|place| self.names[usize::from(key[place])].clone());
-        let outcome = Outcome::from_name(&outcome)
-            .ok_or_else(|| Error::UnknownOutcome { found: outcome.clone() })?;
-        let is_warmup = self.warmups.iter().any(|(s, p)| *s == stream && *p == phase);
-        let status = (key[5] != 0).then_some(key[5]);
-        let code = self.kinds.len() as u32;
-        let is_measured = !is_warmup;
+        let NamedKind { names: [stream, phase, scenario, request, outcome], status } =
+            named.clone();
+        let outcome =
+            Outcome::from_name(&outcome).ok_or(Error::UnknownOutcome { found: outcome })?;
+        let is_measured = !self.warmups.iter().any(|(s, p)| *s == stream && *p == phase);
+        let status = (status != 0).then_some(status);
         let tags = self.tags.get(&scenario).cloned().unwrap_or_default();
+        let code = self.kinds.len() as u32;
         self.kinds.push(Kind {
             stream,
             phase,
@@ -171,17 +262,7 @@ impl Kinds {
             status,
             is_measured,
         });
-        self.kind_codes.insert(key, code);
+        self.codes.insert(named, code);
         Ok(code)
     }
-}
-
-/// Kinds that are remembered: more than a run of a few scenarios mixes.
-const RECENT: usize = 64;
-
-fn recent_place(key: KindKey) -> usize {
-    let mixed = key.into_iter().fold(0_u32, |mixed, part| {
-        (mixed ^ u32::from(part)).wrapping_mul(0x9e37_79b1).rotate_left(11)
-    });
-    mixed as usize % RECENT
 }

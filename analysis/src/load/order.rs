@@ -15,9 +15,6 @@ use std::ops::Range;
 use super::batch::Arrivals;
 use crate::store::StoreBuilder;
 
-/// Bits of a key that hold the place of a row in its group.
-const PLACE_BITS: u32 = 20;
-
 /// A row group in the order of the timeline, of which some rows were passed on.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -29,9 +26,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Sorts a row group whose first row has this place on disk.
-    pub fn new(first_row: u64, mut arrivals: Arrivals) -> Self {
-        arrivals.arrange(&order(&arrivals));
+    /// A sorted row group whose first row has this place on disk.
+    pub fn new(first_row: u64, arrivals: Arrivals) -> Self {
         Self { first_row, arrivals, passed: 0 }
     }
 
@@ -43,39 +39,87 @@ impl Run {
     }
 }
 
-/// Places of rows in the order of (intended start, number, place).
-fn order(arrivals: &Arrivals) -> Vec<u32> {
-    let starts = &arrivals.intended_ns;
-    let least = starts.iter().copied().min().unwrap_or(0);
-    let greatest = starts.iter().copied().max().unwrap_or(0);
-    let span = greatest.wrapping_sub(least).cast_unsigned();
-    let mut order: Vec<u32> = (0..starts.len() as u32).collect();
-    if span >> (u64::BITS - PLACE_BITS) > 0 || starts.len() >> PLACE_BITS > 0 {
-        order.sort_by_key(|&row| (starts[row as usize], arrivals.seq(row as usize)));
-        return order;
-    }
-    // A start and a place fit into one word, and words sort five times as fast.
-    let mut keys: Vec<u64> = (0..)
-        .zip(starts)
-        .map(|(place, start)| start.wrapping_sub(least).cast_unsigned() << PLACE_BITS | place)
-        .collect();
-    keys.sort_unstable();
-    let place = |key: u64| (key & ((1 << PLACE_BITS) - 1)) as u32;
-    order.iter_mut().zip(&keys).for_each(|(row, &key)| *row = place(key));
-    let same_start = |a: &u32, b: &u32| starts[*a as usize] == starts[*b as usize];
-    for tied in order.chunk_by_mut(same_start).filter(|tied| tied.len() > 1) {
-        tied.sort_by_key(|&row| arrivals.seq(row as usize));
-    }
-    order
+/// Rows in the order of (intended start, number, place).
+#[derive(Debug)]
+pub(super) struct Ordered {
+    /// Where each row was before.
+    pub places: Vec<u32>,
+    /// Its intended start.
+    pub starts_ns: Vec<i64>,
 }
 
-/// A row that is due: what orders it, the run it lies in, and its place there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
-    intended_ns: i64,
-    seq: u64,
-    run: u32,
-    row: u32,
+/// Puts rows in order, of which these are the intended starts and the numbers.
+pub(super) fn ordered(starts_ns: &[i64], seq: impl Fn(usize) -> u64) -> Ordered {
+    let least = starts_ns.iter().copied().min().unwrap_or(0);
+    let greatest = starts_ns.iter().copied().max().unwrap_or(0);
+    let span = greatest.wrapping_sub(least).cast_unsigned();
+    let place_bits = usize::BITS - starts_ns.len().leading_zeros();
+    if span.leading_zeros() < place_bits {
+        let mut places: Vec<u32> = (0..starts_ns.len() as u32).collect();
+        places.sort_by_key(|&row| (starts_ns[row as usize], seq(row as usize)));
+        let starts_ns = places.iter().map(|&row| starts_ns[row as usize]).collect();
+        return Ordered { places, starts_ns };
+    }
+    // A start and a place fit into one word, and words sort several times as fast.
+    let mask = (1 << place_bits) - 1;
+    let keys = (0..)
+        .zip(starts_ns)
+        .map(|(place, start)| start.wrapping_sub(least).cast_unsigned() << place_bits | place);
+    let keys = sorted(keys.collect(), span << place_bits | mask);
+    let mut places: Vec<u32> = keys.iter().map(|&key| (key & mask) as u32).collect();
+    let mut rest = places.as_mut_slice();
+    for tied in keys.chunk_by(|a, b| a >> place_bits == b >> place_bits) {
+        let (rows, others) = rest.split_at_mut(tied.len());
+        rest = others;
+        if rows.len() > 1 {
+            rows.sort_by_key(|&row| seq(row as usize));
+        }
+    }
+    let start = |&key: &u64| least.wrapping_add((key >> place_bits).cast_signed());
+    Ordered { places, starts_ns: keys.iter().map(start).collect() }
+}
+
+/// Stretches of ascending keys up to which merging them is faster than throwing the keys into
+/// buckets.
+const STRETCHES_MAX: usize = 64;
+
+/// Keys to a bucket, on average.
+const BUCKET_KEYS: usize = 2;
+
+/// Sorts keys up to `greatest`. However they lie, they come out sorted; it is fastest for a few
+/// ascending stretches, and for keys that are spread over their range as arrivals are.
+fn sorted(mut keys: Vec<u64>, greatest: u64) -> Vec<u64> {
+    let descents = keys.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    if descents < STRETCHES_MAX {
+        // The stable sort finds the stretches and merges them.
+        keys.sort();
+        return keys;
+    }
+    let bucket_bits = usize::BITS - (keys.len() / BUCKET_KEYS).leading_zeros();
+    let shift = (u64::BITS - greatest.leading_zeros()).saturating_sub(bucket_bits);
+    let bucket = |key: u64| (key >> shift) as usize;
+    let mut ends = vec![0_u32; bucket(greatest) + 1];
+    for &key in &keys {
+        ends[bucket(key)] += 1;
+    }
+    let mut end = 0;
+    for bucket in &mut ends {
+        end += std::mem::replace(bucket, end);
+    }
+    let mut sorted = vec![0; keys.len()];
+    for &key in &keys {
+        let place = &mut ends[bucket(key)];
+        sorted[*place as usize] = key;
+        *place += 1;
+    }
+    let mut start = 0;
+    for &end in &ends {
+        if end > start + 1 {
+            sorted[start as usize..end as usize].sort_unstable();
+        }
+        start = end;
+    }
+    sorted
 }
 
 /// Merges row groups.
@@ -83,7 +127,6 @@ struct Due {
 pub(super) struct Merge {
     /// The runs with waiting rows, by their place on disk.
     runs: Vec<Run>,
-    due: Vec<Due>,
 }
 
 impl Merge {
@@ -95,22 +138,88 @@ impl Merge {
 
     /// Passes on what is due before an instant, or everything.
     pub fn pass_on(&mut self, before_ns: Option<i64>, store: &mut StoreBuilder) {
-        self.due.clear();
-        for (index, run) in (0..).zip(&mut self.runs) {
-            let rows = run.due(before_ns);
-            run.passed = rows.end;
-            self.due.extend(rows.map(|row| Due {
-                intended_ns: run.arrivals.intended_ns[row],
-                seq: run.arrivals.seq(row),
-                run: index,
-                row: row as u32,
-            }));
+        let mut parts: Vec<(&Run, Range<usize>)> =
+            self.runs.iter().map(|run| (run, run.due(before_ns))).collect();
+        parts.retain(|(_, rows)| !rows.is_empty());
+        match parts.as_slice() {
+            [] => {}
+            [(run, rows)] => store.append(&run.arrivals.columns().within(rows)),
+            parts => merge(parts, store),
         }
-        // Stable, because that sort merges the sorted stretches that the runs are.
-        self.due.sort();
-        for due in &self.due {
-            store.push(self.runs[due.run as usize].arrivals.row(due.row as usize));
+        for run in &mut self.runs {
+            run.passed = run.due(before_ns).end;
         }
         self.runs.retain(|run| run.passed < run.arrivals.intended_ns.len());
+    }
+}
+
+/// Passes on rows of several runs.
+fn merge(parts: &[(&Run, Range<usize>)], store: &mut StoreBuilder) {
+    let count = parts.iter().map(|(_, rows)| rows.len()).sum();
+    let (mut starts_ns, mut places) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for (part, (run, rows)) in (0..).zip(parts) {
+        starts_ns.extend_from_slice(&run.arrivals.intended_ns[rows.clone()]);
+        places.extend(rows.clone().map(|row| (part, row as u32)));
+    }
+    let groups: Vec<&Arrivals> = parts.iter().map(|(run, _)| &run.arrivals).collect();
+    let seq = |at: usize| {
+        let (part, row): (u32, u32) = places[at];
+        groups[part as usize].seq(row as usize)
+    };
+    let Ordered { places: order, starts_ns } = ordered(&starts_ns, seq);
+    let rows: Vec<(u32, u32)> = order.iter().map(|&at| places[at as usize]).collect();
+    store.append(&Arrivals::merged(&groups, &rows, starts_ns).columns());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The order of (start, number, place), by a sort of the whole.
+    fn expected(starts_ns: &[i64], numbers: &[u64]) -> Vec<u32> {
+        let mut places: Vec<u32> = (0..starts_ns.len() as u32).collect();
+        places.sort_by_key(|&place| (starts_ns[place as usize], numbers[place as usize], place));
+        places
+    }
+
+    #[test]
+    fn rows_that_lie_anyhow_are_put_in_order() {
+        let mix = |row: u64, range: u64| openload_contract::digest::mix(row) % range;
+        for (range, base) in [
+            (1, 0),
+            (3, -1),
+            (1_000, 7),
+            (3_000_000_000, 1_700_000_000_000_000_000),
+            (u64::MAX >> 1, 0),
+            (u64::MAX, i64::MIN),
+        ] {
+            for count in [0, 1, 2, 3, 100, 5_000] {
+                let numbers: Vec<u64> = (0..count).map(|row| mix(row ^ 99, 50)).collect();
+                let spread = |row| base.wrapping_add(mix(row, range).cast_signed());
+                // One far away leaves the others in one bucket.
+                let crowded = |row| {
+                    if row == 0 {
+                        base.wrapping_add((range - 1).cast_signed())
+                    } else {
+                        base + (mix(row, range.min(40)) as i64)
+                    }
+                };
+                let kinds: [&dyn Fn(u64) -> i64; 2] = [&spread, &crowded];
+                for start in kinds {
+                    let mut starts_ns: Vec<i64> = (0..count).map(start).collect();
+                    for stretches in [0, 3] {
+                        if stretches > 0 {
+                            starts_ns.chunks_mut(count as usize / 3 + 1).for_each(<[i64]>::sort);
+                        }
+                        let Ordered { places, starts_ns: found } =
+                            ordered(&starts_ns, |row| numbers[row]);
+                        assert_eq!(places, expected(&starts_ns, &numbers), "{range} {count}");
+                        let mut sorted = starts_ns.clone();
+                        sorted.sort_unstable();
+                        assert_eq!(found, sorted);
+                    }
+                }
+            }
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Reading all arrivals of a run.
 //!
-//! Two threads share the work: one reads and sorts row groups, the other merges and packs rows. A channel of two row groups lies between them, so neither runs far ahead, and what comes out
-//! does not depend on who is faster.
+//! Row groups are read and sorted by as many threads as there are processors, and merged and packed
+//! by one of them in the order of their earliest rows. What comes out does not depend on who is
+//! faster.
 
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
 use arrow_array::types::Int64Type;
 use openload_contract::{Manifest, TimelineDigest};
@@ -42,10 +42,6 @@ pub const COLUMNS: [&str; 14] = [
 pub const RESPONSE_COLUMNS: [&str; 6] =
     ["intended_ns", "response_ns", "outcome", "stream", "phase", "step"];
 
-/// Row groups that the reading thread may be ahead: enough that neither thread waits for the other
-/// to be woken.
-const AHEAD: usize = 2;
-
 /// Most rows of a run: a row number has 32 bits.
 const ROWS_MAX: u32 = u32::MAX;
 
@@ -78,22 +74,13 @@ impl Samples {
     ) -> Result<Self, Error> {
         let groups = RowGroups::open(run_dir, columns)?;
         let plan = by_earliest(&groups)?;
-        let mut reader = Reader::new(&groups, columns, manifest);
-        let (sender, receiver) = sync_channel(AHEAD);
-        let (store, reader) = thread::scope(|scope| {
-            let plan = &plan;
-            let reading = scope.spawn(move || {
-                let result = reader.read_all(plan, &sender);
-                drop(sender);
-                result.map(|()| reader)
-            });
-            let store = merged(&receiver);
-            // A reader that nobody listens to any more ends by itself.
-            drop(receiver);
-            (store, parallel::join(reading))
-        });
-        let (store, Reader { kinds, digest, .. }) = (store?, reader?);
-        Ok(Self { store: Arc::new(store), kinds: kinds.into_kinds(), digest })
+        let mut loading = Loading::new(manifest);
+        parallel::in_order(
+            plan.len(),
+            |index| read(&groups, &plan[index], columns),
+            |arrivals| loading.take(arrivals?, &plan),
+        )?;
+        Ok(loading.finish())
     }
 
     /// Number of arrivals.
@@ -127,82 +114,86 @@ impl Samples {
     }
 }
 
-/// A row group, and the earliest intended start in those that come after it.
-type Step = (RowGroup, Option<i64>);
+/// A row group with its earliest intended start.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    group: RowGroup,
+    earliest_ns: i64,
+}
 
 /// Row groups in the order of their earliest intended starts.
 fn by_earliest(groups: &RowGroups) -> Result<Vec<Step>, Error> {
     let list = groups.groups();
-    let earliest = if list.len() > 1 {
-        // The files do not say what is in their row groups, so that column is read twice. It is
-        // a fiftieth of the work.
-        let found = parallel::map(list.len(), |index| earliest(groups, &list[index]));
-        found.into_iter().collect::<Result<Vec<_>, Error>>()?
-    } else {
-        vec![i64::MIN; list.len()]
-    };
-    let mut order: Vec<(i64, RowGroup)> = earliest.into_iter().zip(list.iter().copied()).collect();
-    order.sort_by_key(|&(earliest_ns, group)| (earliest_ns, group.first_row));
-    let nexts = order.iter().skip(1).map(|&(earliest_ns, _)| Some(earliest_ns));
-    let nexts: Vec<Option<i64>> = nexts.chain(std::iter::once(None)).collect();
-    Ok(order.into_iter().zip(nexts).map(|((_, group), next)| (group, next)).collect())
+    let steps = parallel::map(list.len(), |index| {
+        let group = list[index];
+        Ok(Step { group, earliest_ns: earliest(groups, &group)? })
+    });
+    let mut steps = steps.into_iter().collect::<Result<Vec<_>, Error>>()?;
+    steps.sort_by_key(|step| (step.earliest_ns, step.group.first_row));
+    Ok(steps)
 }
 
+/// The earliest intended start of a row group, as the file says; parts of an earlier version do
+/// not, so that column is read twice.
 fn earliest(groups: &RowGroups, group: &RowGroup) -> Result<i64, Error> {
-    let mut earliest_ns = i64::MAX;
-    for batch in groups.read(group, &["intended_ns"])? {
-        let batch = batch?;
-        let starts = required::<Int64Type>(&batch, "intended_ns")?.values();
-        earliest_ns = starts.iter().copied().fold(earliest_ns, i64::min);
+    if let Some(earliest_ns) = groups.earliest(group) {
+        return Ok(earliest_ns);
     }
-    Ok(earliest_ns)
+    let batch = groups.read(group, &["intended_ns"])?;
+    let starts = required::<Int64Type>(&batch, "intended_ns")?.values();
+    Ok(starts.iter().copied().min().unwrap_or(i64::MAX))
 }
 
-/// What is read: a sorted row group, and before which instant nothing more will come.
-type Read = (Run, Option<i64>);
+/// Reads and sorts a row group.
+fn read(groups: &RowGroups, step: &Step, columns: &[&'static str]) -> Result<Arrivals, Error> {
+    let arrivals = Arrivals::new(&groups.read(&step.group, columns)?)?;
+    let is_as_said = arrivals.intended_ns.first().is_none_or(|&first| first >= step.earliest_ns);
+    if is_as_said {
+        Ok(arrivals)
+    } else {
+        Err(Error::EarlierThanSaid { row: step.group.first_row })
+    }
+}
 
-struct Reader<'a> {
-    groups: &'a RowGroups,
-    columns: &'a [&'static str],
+/// Merges and packs what is read, in the order of the plan.
+struct Loading {
     kinds: Kinds,
     digest: TimelineDigest,
+    merge: Merge,
+    store: StoreBuilder,
+    /// Row groups taken.
+    taken: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn new(groups: &'a RowGroups, columns: &'a [&'static str], manifest: &Manifest) -> Self {
-        let (kinds, digest) = (Kinds::new(manifest), TimelineDigest::default());
-        Self { groups, columns, kinds, digest }
+impl Loading {
+    fn new(manifest: &Manifest) -> Self {
+        Self {
+            kinds: Kinds::new(manifest),
+            digest: TimelineDigest::default(),
+            merge: Merge::default(),
+            store: StoreBuilder::default(),
+            taken: 0,
+        }
     }
 
-    fn read_all(&mut self, plan: &[Step], sender: &SyncSender<Read>) -> Result<(), Error> {
-        for (group, next_ns) in plan {
-            let arrivals = self.read(group)?;
-            let run = Run::new(group.first_row, arrivals);
-            if sender.send((run, *next_ns)).is_err() {
-                break;
-            }
+    fn take(&mut self, mut arrivals: Arrivals, plan: &[Step]) -> Result<(), Error> {
+        let first_row = plan[self.taken].group.first_row;
+        self.taken += 1;
+        self.digest.merge(arrivals.digest);
+        let codes = self.kinds.codes(mem::take(&mut arrivals.kinds).into_kinds())?;
+        arrivals.renumber(&codes);
+        self.merge.push(Run::new(first_row, arrivals));
+        // Nothing earlier than the earliest row of the next group will come.
+        let next_ns = plan.get(self.taken).map(|next| next.earliest_ns);
+        self.merge.pass_on(next_ns, &mut self.store);
+        if self.store.len() >= ROWS_MAX as usize {
+            return Err(Error::TooManyRows { max: ROWS_MAX });
         }
         Ok(())
     }
 
-    fn read(&mut self, group: &RowGroup) -> Result<Arrivals, Error> {
-        let mut arrivals = Arrivals::default();
-        for batch in self.groups.read(group, self.columns)? {
-            arrivals.append(&batch?, &mut self.kinds, &mut self.digest)?;
-        }
-        Ok(arrivals)
+    fn finish(self) -> Samples {
+        let store = Arc::new(self.store.finish());
+        Samples { store, kinds: self.kinds.into_kinds(), digest: self.digest }
     }
-}
-
-/// Merges and packs what is read.
-fn merged(receiver: &Receiver<Read>) -> Result<Store, Error> {
-    let (mut merge, mut store) = (Merge::default(), StoreBuilder::default());
-    for (run, next_ns) in receiver {
-        merge.push(run);
-        merge.pass_on(next_ns, &mut store);
-        if store.len() >= ROWS_MAX as usize {
-            return Err(Error::TooManyRows { max: ROWS_MAX });
-        }
-    }
-    Ok(store.finish())
 }

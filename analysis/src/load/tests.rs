@@ -7,8 +7,8 @@ use openload_samples::{Chunk, Names, PartWriter, Rotation, Sample, worker_dir};
 use proptest::prelude::*;
 
 use super::Samples;
-use crate::store::{ArrivalRow, Fields};
-use crate::testing::{Simulated, arrival, fail, phase};
+use crate::store::Fields;
+use crate::testing::{ArrivalRow, Simulated, arrival, fail, phase};
 
 /// What the samples hold, in their order; the kind is left out.
 fn rows(samples: &Samples) -> Vec<ArrivalRow> {
@@ -110,4 +110,31 @@ fn many_row_groups_out_of_order_are_merged() {
     let samples = loaded(&run, 2, 4_096);
     assert!(samples.len() > 290_000);
     assert!(rows(&samples) == sorted(run.rows.clone()));
+}
+
+#[test]
+fn a_file_that_holds_earlier_rows_than_it_says_is_refused() {
+    let run = Simulated::seeded(&[phase("hold", Role::Steady, 200.0, 10.0)], 1_000_000, 5);
+    let dir = tempfile::tempdir().unwrap();
+    write(&run, dir.path(), 2, 4_096);
+    let part = worker_dir(dir.path(), ShardId::default(), 1).join("part-00000.parquet");
+    let bytes = std::fs::read(&part).unwrap();
+    let least =
+        run.rows[run.rows.len().div_ceil(2)..].iter().map(|row| row.intended_ns).min().unwrap();
+    let with_least = |other: i64| {
+        let mut bytes = bytes.clone();
+        let places =
+            bytes.windows(8).enumerate().filter(|(_, eight)| **eight == least.to_le_bytes());
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        assert!(!places.is_empty(), "the footer says the least start");
+        places
+            .iter()
+            .for_each(|&place| bytes[place..place + 8].copy_from_slice(&other.to_le_bytes()));
+        std::fs::write(&part, bytes).unwrap();
+        Samples::load(dir.path(), &run.manifest)
+    };
+    // Earlier than the truth is a bound, too.
+    assert!(rows(&with_least(least - 1).unwrap()) == sorted(run.rows.clone()));
+    let error = with_least(least + 1).unwrap_err().to_string();
+    assert!(error.contains("the samples are damaged"), "{error}");
 }

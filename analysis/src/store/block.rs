@@ -13,10 +13,10 @@
 //! Each column stores the distance from its least value in as many bits as the greatest distance
 //! needs; a column of equal values takes none. Differences are taken modulo 2⁶⁴, so that every
 //! value comes back whatever it is: damaged times cost room, nothing else. A value that is not
-//! known stores the one before it, which costs no width.
+//! known stores the last one that was, which costs no width.
 
 use super::lanes::{COUNT, pack, width_of, words};
-use super::rows::ArrivalRow;
+use super::rows::{ArrivalColumns, OptionalTimes};
 
 /// Rows of a block. Small enough that one slow response widens few others, large enough that what
 /// is noted about a block is an eighth of a byte a row.
@@ -60,33 +60,36 @@ pub struct Block {
 }
 
 impl Block {
-    /// Packs rows in the order of the timeline.
-    ///
-    /// # Panics
-    /// When there is none, or there are more than [`BLOCK_ROWS`].
-    pub fn new(rows: &[ArrivalRow]) -> Self {
-        assert!((1..=BLOCK_ROWS).contains(&rows.len()), "a block has rows, and room for them");
-        let values = differences(rows);
+    /// Packs the rows of an open block, which has some.
+    fn new(open: &OpenBlock) -> Self {
         let mut columns = [Packed::default(); COLUMNS];
         let mut packed = Vec::new();
-        for (column, values) in columns.iter_mut().zip(values.iter()) {
-            let values = &values[..rows.len()];
+        let mut distances = [0; COUNT];
+        for (column, values) in columns.iter_mut().zip(open.values.iter()) {
+            let values = &values[..open.rows];
+            let first = values[0];
+            // Most columns do not vary, and that is found out fastest.
+            let varying = values.iter().fold(0, |varying, &value| varying | (value ^ first));
+            if varying == 0 {
+                *column = Packed { base: first, start: packed.len() as u32, width: 0 };
+                continue;
+            }
             let (least, greatest) =
                 values.iter().fold((i64::MAX, i64::MIN), |(least, greatest), &value| {
                     (least.min(value), greatest.max(value))
                 });
-            let mut distances = [0; COUNT];
             for (distance, value) in distances.iter_mut().zip(values) {
                 *distance = value.wrapping_sub(least).cast_unsigned();
             }
+            distances[open.rows..].fill(0);
             let width = width_of(greatest.wrapping_sub(least).cast_unsigned());
             *column = Packed { base: least, start: packed.len() as u32, width };
             pack(&distances, width, &mut packed);
         }
         Self {
-            rows: rows.len(),
-            first_ns: rows[0].intended_ns,
-            last_ns: rows[rows.len() - 1].intended_ns,
+            rows: open.rows,
+            first_ns: open.first_ns,
+            last_ns: open.last_ns,
             columns,
             words: packed.into_boxed_slice(),
         }
@@ -130,35 +133,109 @@ impl Block {
     }
 }
 
-/// The values that the columns store.
-fn differences(rows: &[ArrivalRow]) -> Box<[[i64; COUNT]; COLUMNS]> {
-    let mut values = Box::new([[0; COUNT]; COLUMNS]);
-    let mut before_ns = rows[0].intended_ns;
-    // What an unknown value stores: the last known one, at first the first known one.
-    let queue = |row: &ArrivalRow, connect_ns: i64| {
-        row.sent_ns.map(|sent| sent.wrapping_sub(row.lag_ns).wrapping_sub(connect_ns))
-    };
-    let transfer = |row: &ArrivalRow| row.ttfb_ns.map(|first| row.response_ns.wrapping_sub(first));
-    let mut connect_ns = rows.iter().find_map(|row| row.connect_ns).unwrap_or(0);
-    let mut queue_ns =
-        rows.iter().find_map(|row| queue(row, row.connect_ns.unwrap_or(connect_ns))).unwrap_or(0);
-    let mut transfer_ns = rows.iter().find_map(transfer).unwrap_or(0);
-    for (place, row) in rows.iter().enumerate() {
-        connect_ns = row.connect_ns.unwrap_or(connect_ns);
-        queue_ns = queue(row, connect_ns).unwrap_or(queue_ns);
-        transfer_ns = transfer(row).unwrap_or(transfer_ns);
-        let known = |is_known: bool, bit: i64| if is_known { bit } else { 0 };
-        values[INTENDED][place] = row.intended_ns.wrapping_sub(before_ns);
-        values[LAG][place] = row.lag_ns;
-        values[RESPONSE][place] = row.response_ns;
-        values[CONNECT][place] = connect_ns;
-        values[QUEUE][place] = queue_ns;
-        values[TRANSFER][place] = transfer_ns;
-        values[KIND][place] = row.kind.into();
-        values[KNOWN][place] = known(row.connect_ns.is_some(), KNOWN_CONNECT)
-            | known(row.sent_ns.is_some(), KNOWN_SENT)
-            | known(row.ttfb_ns.is_some(), KNOWN_TTFB);
-        before_ns = row.intended_ns;
+/// A block that takes rows in the order of the timeline.
+#[derive(Debug)]
+pub(super) struct OpenBlock {
+    rows: usize,
+    first_ns: i64,
+    last_ns: i64,
+    values: Box<[[i64; COUNT]; COLUMNS]>,
+    /// What a value that is not known stores: the last one that was, of whatever block.
+    connect_ns: i64,
+    queue_ns: i64,
+    transfer_ns: i64,
+}
+
+impl OpenBlock {
+    /// Makes an empty one.
+    pub fn new() -> Self {
+        Self {
+            rows: 0,
+            first_ns: 0,
+            last_ns: 0,
+            values: Box::new([[0; COUNT]; COLUMNS]),
+            connect_ns: 0,
+            queue_ns: 0,
+            transfer_ns: 0,
+        }
     }
-    values
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Rows that it can still take.
+    pub fn room(&self) -> usize {
+        COUNT - self.rows
+    }
+
+    /// Takes rows, no more than there is room for; gives the block out when it is full, and begins
+    /// the next one.
+    pub fn append(&mut self, rows: &ArrivalColumns<'_>) -> Option<Block> {
+        let (&first_ns, &last_ns) = rows.intended_ns.first().zip(rows.intended_ns.last())?;
+        if self.rows == 0 {
+            (self.first_ns, self.last_ns) = (first_ns, first_ns);
+        }
+        let places = self.rows..self.rows + rows.len();
+        let [intended, lag, response, connect, queue, transfer, kind, known] =
+            self.values.each_mut().map(|values| &mut values[places.clone()]);
+        let mut before_ns = self.last_ns;
+        for (gap_ns, &start_ns) in intended.iter_mut().zip(rows.intended_ns) {
+            *gap_ns = start_ns.wrapping_sub(before_ns);
+            before_ns = start_ns;
+        }
+        copy(rows.lag_ns, lag);
+        copy(rows.response_ns, response);
+        let of_connect = |row: usize| rows.connect_ns.values[row];
+        carry(rows.connect_ns, connect, &mut self.connect_ns, of_connect);
+        let of_queue =
+            |row: usize| rows.sent_ns.values[row].wrapping_sub(lag[row]).wrapping_sub(connect[row]);
+        carry(rows.sent_ns, queue, &mut self.queue_ns, of_queue);
+        let of_transfer = |row: usize| response[row].wrapping_sub(rows.ttfb_ns.values[row]);
+        carry(rows.ttfb_ns, transfer, &mut self.transfer_ns, of_transfer);
+        for (kind, &code) in kind.iter_mut().zip(rows.kind) {
+            *kind = code.into();
+        }
+        known.fill(0);
+        let bits = [
+            (rows.connect_ns, KNOWN_CONNECT),
+            (rows.sent_ns, KNOWN_SENT),
+            (rows.ttfb_ns, KNOWN_TTFB),
+        ];
+        for (times, bit) in bits {
+            for (row, known) in known.iter_mut().enumerate() {
+                *known |= if times.is_known(row) { bit } else { 0 };
+            }
+        }
+        self.last_ns = last_ns;
+        self.rows = places.end;
+        if self.rows == COUNT { self.close() } else { None }
+    }
+
+    /// Packs the rows, if there are any; the next ones begin another block.
+    pub fn close(&mut self) -> Option<Block> {
+        let block = (self.rows > 0).then(|| Block::new(self));
+        self.rows = 0;
+        block
+    }
+}
+
+/// Fills in a column; 0 where it was not read.
+fn copy(column: &[i64], out: &mut [i64]) {
+    if column.is_empty() { out.fill(0) } else { out.copy_from_slice(column) }
+}
+
+/// Fills in the values of known times, and of the others the last one before them.
+fn carry(times: OptionalTimes<'_>, out: &mut [i64], last: &mut i64, value: impl Fn(usize) -> i64) {
+    if times.values.is_empty() {
+        out.fill(*last);
+        return;
+    }
+    for (row, out) in out.iter_mut().enumerate() {
+        if times.is_known(row) {
+            *last = value(row);
+        }
+        *out = *last;
+    }
 }

@@ -13,4 +13,4 @@ mod tests;
 
 pub use block::{BLOCK_ROWS, Block};
 pub use decoded::{Decoded, Fields};
-pub use rows::{ArrivalRow, Store, StoreBuilder};
+pub use rows::{ArrivalColumns, OptionalTimes, Store, StoreBuilder};

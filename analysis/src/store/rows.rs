@@ -1,25 +1,79 @@
 //! The blocks of all rows of a run, and how they are filled.
 
-use super::block::{BLOCK_ROWS, Block};
+use std::ops::Range;
+
+use super::block::{BLOCK_ROWS, Block, OpenBlock};
 use super::{Decoded, Fields};
 
-/// One arrival, as it is put in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArrivalRow {
-    /// Intended start.
-    pub intended_ns: i64,
-    /// Schedule lag.
-    pub lag_ns: i64,
-    /// Response time.
-    pub response_ns: i64,
-    /// Time to connect.
-    pub connect_ns: Option<i64>,
-    /// Instant of sending, since the intended start.
-    pub sent_ns: Option<i64>,
-    /// Instant of the first byte, since the intended start.
-    pub ttfb_ns: Option<i64>,
-    /// Code of the kind.
-    pub kind: u32,
+/// Arrivals as they are put in, column by column, in the order of the timeline. A column that is
+/// not known of any of them is empty.
+#[derive(Debug, Clone, Copy)]
+pub struct ArrivalColumns<'a> {
+    /// Intended starts.
+    pub intended_ns: &'a [i64],
+    /// Schedule lags.
+    pub lag_ns: &'a [i64],
+    /// Response times.
+    pub response_ns: &'a [i64],
+    /// Times to connect.
+    pub connect_ns: OptionalTimes<'a>,
+    /// Instants of sending, since the intended start.
+    pub sent_ns: OptionalTimes<'a>,
+    /// Instants of the first byte, since the intended start.
+    pub ttfb_ns: OptionalTimes<'a>,
+    /// Codes of the kinds.
+    pub kind: &'a [u32],
+}
+
+/// Times of which some are not known.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionalTimes<'a> {
+    /// The times.
+    pub values: &'a [i64],
+    /// Which of them are known; empty when all are.
+    pub known: &'a [bool],
+}
+
+impl ArrivalColumns<'_> {
+    /// The rows of a range.
+    #[must_use]
+    pub fn within(&self, range: &Range<usize>) -> Self {
+        Self {
+            intended_ns: within(self.intended_ns, range),
+            lag_ns: within(self.lag_ns, range),
+            response_ns: within(self.response_ns, range),
+            connect_ns: self.connect_ns.within(range),
+            sent_ns: self.sent_ns.within(range),
+            ttfb_ns: self.ttfb_ns.within(range),
+            kind: within(self.kind, range),
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.intended_ns.len()
+    }
+
+    /// Tells whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.intended_ns.is_empty()
+    }
+}
+
+impl OptionalTimes<'_> {
+    fn within(&self, range: &Range<usize>) -> Self {
+        Self { values: within(self.values, range), known: within(self.known, range) }
+    }
+
+    /// Tells whether the time of a row is known.
+    pub fn is_known(&self, row: usize) -> bool {
+        !self.values.is_empty() && self.known.get(row).copied().unwrap_or(true)
+    }
+}
+
+/// A part of a column; of an empty one nothing.
+fn within<'a, T>(column: &'a [T], range: &Range<usize>) -> &'a [T] {
+    if column.is_empty() { column } else { &column[range.clone()] }
 }
 
 /// All arrivals of a run in the order of the timeline.
@@ -27,6 +81,7 @@ pub struct ArrivalRow {
 pub struct Store {
     blocks: Vec<Block>,
     rows: usize,
+    last_finish_ns: Option<i64>,
 }
 
 impl Store {
@@ -45,9 +100,19 @@ impl Store {
         &self.blocks
     }
 
+    /// Latest instant at which a request ended.
+    pub fn last_finish_ns(&self) -> Option<i64> {
+        self.last_finish_ns
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.blocks.iter().map(Block::bytes).sum()
+    }
+
+    fn push(&mut self, block: Block) {
+        self.rows += block.len();
+        self.blocks.push(block);
     }
 
     /// Number of rows with an intended start before an instant.
@@ -62,10 +127,16 @@ impl Store {
 }
 
 /// Takes rows in the order of the timeline.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StoreBuilder {
     store: Store,
-    open: Vec<ArrivalRow>,
+    open: OpenBlock,
+}
+
+impl Default for StoreBuilder {
+    fn default() -> Self {
+        Self { store: Store::default(), open: OpenBlock::new() }
+    }
 }
 
 impl StoreBuilder {
@@ -79,26 +150,30 @@ impl StoreBuilder {
         self.len() == 0
     }
 
-    /// Appends a row.
-    pub fn push(&mut self, row: ArrivalRow) {
-        self.open.push(row);
-        if self.open.len() == BLOCK_ROWS {
-            self.close_block();
+    /// Appends rows.
+    ///
+    /// # Panics
+    /// When the columns are neither empty nor of one length.
+    pub fn append(&mut self, rows: &ArrivalColumns<'_>) {
+        let finishes = rows.intended_ns.iter().zip(rows.response_ns);
+        let last_ns = finishes.map(|(start_ns, time_ns)| start_ns.saturating_add(*time_ns)).max();
+        self.store.last_finish_ns = self.store.last_finish_ns.max(last_ns);
+        let mut from = 0;
+        while from < rows.len() {
+            let to = rows.len().min(from + self.open.room());
+            if let Some(block) = self.open.append(&rows.within(&(from..to))) {
+                self.store.push(block);
+            }
+            from = to;
         }
     }
 
     /// Packs what is left.
     pub fn finish(mut self) -> Store {
-        if !self.open.is_empty() {
-            self.close_block();
+        if let Some(block) = self.open.close() {
+            self.store.push(block);
         }
         self.store.blocks.shrink_to_fit();
         self.store
-    }
-
-    fn close_block(&mut self) {
-        self.store.blocks.push(Block::new(&self.open));
-        self.store.rows += self.open.len();
-        self.open.clear();
     }
 }
