@@ -46,7 +46,7 @@ mod judging {
         let (analysis, comparison) = judged(run_dir, base.as_ref())?;
         let (summary, manifest) = (&analysis.summary, &analysis.manifest);
         if let Some(path) = &args.summary_markdown {
-            output::append(path, &output::markdown(summary))
+            output::append(path, &output::markdown(summary, comparison.as_ref()))
                 .map_err(|error| Failure::could_not_run(&error))?;
         }
         if args.json {

@@ -5,16 +5,17 @@
 
 use std::fmt::Write as _;
 
+use openload_contract::comparison::Comparison;
 use openload_contract::suite::{Ending, RunResult, SuiteRun};
 use openload_contract::summary::{Confidence, ObjectiveResult};
 use openload_contract::{Suite, Summary, Verdict};
 
 use super::text::verdict_word;
 use super::words::{in_unit, met_of, score, suite_score};
-use super::{escape, number, quantile};
+use super::{compare, escape, number, quantile};
 
-/// Renders one run.
-pub fn run(summary: &Summary) -> String {
+/// Renders one run, and how it compares with a base if it was given one.
+pub fn run(summary: &Summary, comparison: Option<&Comparison>) -> String {
     let mut text = String::new();
     let (word, _) = verdict_word(summary.verdict);
     let name = escape::markdown(&summary.run.name);
@@ -26,6 +27,9 @@ pub fn run(summary: &Summary) -> String {
     text.push('\n');
     objectives(&mut text, &result);
     reasons(&mut text, &result);
+    if let Some(comparison) = comparison {
+        compared(&mut text, comparison);
+    }
     text
 }
 
@@ -135,21 +139,74 @@ fn reasons(text: &mut String, result: &RunResult) {
     }
 }
 
+fn compared(text: &mut String, comparison: &Comparison) {
+    let bases: Vec<String> = comparison.base.iter().map(|run| escape::markdown(&run.id)).collect();
+    let word = compare::verdict_text(comparison.verdict);
+    let _ = writeln!(text, "#### {word} against {}\n", bases.join(", "));
+    if !comparison.metrics.is_empty() {
+        text.push_str("| metric | base | run | change | 95 % interval | limit | answer |\n");
+        text.push_str("|---|---:|---:|---:|---:|---:|---|\n");
+    }
+    for metric in &comparison.metrics {
+        let value = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), in_unit(metric.unit));
+        let change = metric.change.map(|change| compare::signed(metric.metric, change));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            escape::markdown(&compare::name(metric)),
+            value(metric.base),
+            value(metric.run),
+            change.as_deref().unwrap_or("-"),
+            compare::interval(metric),
+            compare::threshold(metric),
+            compare::answer(metric.answer),
+        );
+    }
+    text.push('\n');
+    // Why runs cannot be compared stands nowhere else; what became worse stands in the table.
+    if comparison.metrics.is_empty() {
+        for reason in &comparison.reasons {
+            let _ = writeln!(text, "- {}", escape::markdown(reason));
+        }
+        text.push('\n');
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
+    use openload_contract::comparison::{Comparison, ComparisonVerdict};
+
+    use super::super::{compare, fixture};
     use super::{run, suite};
 
     #[test]
     fn a_run_that_fails() {
-        insta::assert_snapshot!("markdown_fail", run(&fixture::fail().summary));
+        insta::assert_snapshot!("markdown_fail", run(&fixture::fail().summary, None));
     }
 
     #[test]
     fn an_invalid_run_says_why() {
-        let text = run(&fixture::invalid().summary);
+        let text = run(&fixture::invalid().summary, None);
         assert!(text.starts_with("### INVALID: spike"), "{text}");
         assert!(text.contains("- schedule lag p99 48 ms"), "{text}");
+    }
+
+    #[test]
+    fn a_base_adds_a_table() {
+        let comparison = compare::tests::example();
+        let with_base = run(&fixture::fail().summary, Some(&comparison));
+        let added = with_base.strip_prefix(&run(&fixture::fail().summary, None)).unwrap();
+        insta::assert_snapshot!("markdown_comparison", added);
+        let reasons = vec!["the profiles differ | <b>".to_owned()];
+        let refused = Comparison {
+            verdict: ComparisonVerdict::Refused,
+            metrics: Vec::new(),
+            reasons,
+            ..comparison
+        };
+        let text = run(&fixture::fail().summary, Some(&refused));
+        assert!(text.contains("NOT COMPARABLE against 2026-01-01T00-00-00Z-42"), "{text}");
+        assert!(text.contains("- the profiles differ") && !text.contains("<b>"), "{text}");
     }
 
     #[test]
@@ -160,7 +217,7 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_cell() {
-        let text = run(&fixture::hostile().summary);
+        let text = run(&fixture::hostile().summary, None);
         assert!(!text.contains("<img") && !text.contains("</script>"), "{text}");
         for line in text.lines().filter(|line| line.starts_with('|')) {
             let cells = line.replace("\\|", "").matches('|').count();

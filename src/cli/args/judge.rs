@@ -63,7 +63,7 @@ pub struct VerdictArgs {
     /// Print summary.json to stdout and nothing else.
     #[arg(long)]
     pub json: bool,
-    /// Add the verdict and the objectives to this Markdown file, for the page of a build server.
+    /// Add verdict, objectives and comparison to this Markdown file, for the page of a build server.
     #[arg(long, value_name = "FILE")]
     pub summary_markdown: Option<PathBuf>,
 }
