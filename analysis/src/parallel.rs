@@ -3,10 +3,9 @@
 //! Results do not depend on the threads: what is combined is the same in any order (counts, sums of
 //! whole numbers, values that are sorted afterwards), or comes back in the order of the pieces.
 
-use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::sync_channel;
 use std::thread::{self, ScopedJoinHandle};
 
 /// More threads than this wait for memory, and each holds tables of its own.
@@ -74,11 +73,11 @@ pub(crate) fn fold<A: Send>(
 }
 
 /// Things that each thread of [`in_order`] may be ahead of what is taken.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
 
-/// Makes something of each number below `count`, and hands it to `take` on this thread in the
-/// order of the numbers. This thread makes things too while there is nothing to take, and at most
-/// a few are made ahead of it.
+/// Makes something of each number below `count` on threads of their own, as many as there are
+/// processors, and hands it to `take` on this thread in the order of the numbers. A few are made
+/// ahead.
 ///
 /// # Errors
 /// The first that `take` returns; nothing more is made or taken then.
@@ -87,131 +86,31 @@ pub(crate) fn in_order<T: Send, E>(
     make: impl Fn(usize) -> T + Sync,
     mut take: impl FnMut(T) -> Result<(), E>,
 ) -> Result<(), E> {
-    let others = threads(count).saturating_sub(1);
-    let line = Line::new(count, AHEAD * (others + 1));
+    let makers = threads(count).max(1);
+    let make = &make;
     thread::scope(|scope| {
-        // However this closure is left, nobody waits for it any more.
-        let end = EndOfLine(&line);
-        let work = || {
-            let end = EndOfLine(&line);
-            while let Some(index) = line.claim() {
-                line.put(index, make(index));
-            }
-            // Who has nothing more to make leaves the line to the others; who panics does not.
-            std::mem::forget(end);
-        };
-        let handles: Vec<_> = (0..others).map(|_| scope.spawn(work)).collect();
+        // Thread i makes every number that leaves the remainder i, so the next one is always at the
+        // front of the next thread's line.
+        let (lines, handles): (Vec<_>, Vec<_>) = (0..makers)
+            .map(|first| {
+                let (sender, line) = sync_channel(AHEAD);
+                let work = move || {
+                    let mut made = (first..count).step_by(makers).map(make);
+                    // Nobody listens any more when `take` has refused something.
+                    let _ = made.try_for_each(|thing| sender.send(thing));
+                };
+                (line, scope.spawn(work))
+            })
+            .unzip();
         for index in 0..count {
-            let next = loop {
-                match line.next(index) {
-                    Next::Ready(made) => break Some(made),
-                    Next::Make(other) => line.put(other, make(other)),
-                    Next::Over => break None,
-                }
-            };
-            // Without one, a thread has panicked, and so will this one when it waits for it.
-            let Some(made) = next else { break };
+            // A line that ends early is that of a thread that panicked, as this one will.
+            let Ok(made) = lines[index % makers].recv() else { break };
             take(made)?;
         }
-        drop(end);
+        drop(lines);
         handles.into_iter().for_each(join);
         Ok(())
     })
-}
-
-/// What is made, between those who make it and the one who takes it.
-struct Line<T> {
-    count: usize,
-    ahead: usize,
-    state: Mutex<LineState<T>>,
-    changed: Condvar,
-}
-
-struct LineState<T> {
-    /// The next number of which nothing was made yet.
-    next: usize,
-    /// How many were taken.
-    taken: usize,
-    ready: BTreeMap<usize, T>,
-    is_over: bool,
-}
-
-/// What the taking thread is to do.
-enum Next<T> {
-    Ready(T),
-    Make(usize),
-    Over,
-}
-
-impl<T> Line<T> {
-    fn new(count: usize, ahead: usize) -> Self {
-        let state = LineState { next: 0, taken: 0, ready: BTreeMap::new(), is_over: false };
-        Self { count, ahead, state: Mutex::new(state), changed: Condvar::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LineState<T>> {
-        // Nothing that can panic is done while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, LineState<T>>) -> MutexGuard<'a, LineState<T>> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A number to make something of; `None` when there is no more.
-    fn claim(&self) -> Option<usize> {
-        let mut state = self.lock();
-        while !state.is_over && state.next < self.count {
-            if let Some(index) = state.claim(self.count, self.ahead) {
-                return Some(index);
-            }
-            state = self.wait(state);
-        }
-        None
-    }
-
-    /// The thing of this number, or what can be done until it is there.
-    fn next(&self, index: usize) -> Next<T> {
-        let mut state = self.lock();
-        loop {
-            if let Some(made) = state.ready.remove(&index) {
-                state.taken = index + 1;
-                self.changed.notify_all();
-                return Next::Ready(made);
-            }
-            if state.is_over {
-                return Next::Over;
-            }
-            if let Some(other) = state.claim(self.count, self.ahead) {
-                return Next::Make(other);
-            }
-            state = self.wait(state);
-        }
-    }
-
-    fn put(&self, index: usize, made: T) {
-        self.lock().ready.insert(index, made);
-        self.changed.notify_all();
-    }
-}
-
-impl<T> LineState<T> {
-    fn claim(&mut self, count: usize, ahead: usize) -> Option<usize> {
-        let index = self.next;
-        let may = index < count && index < self.taken + ahead;
-        self.next += usize::from(may);
-        may.then_some(index)
-    }
-}
-
-/// Ends a line when it is dropped.
-struct EndOfLine<'a, T>(&'a Line<T>);
-
-impl<T> Drop for EndOfLine<'_, T> {
-    fn drop(&mut self) {
-        self.0.lock().is_over = true;
-        self.0.changed.notify_all();
-    }
 }
 
 #[cfg(test)]
