@@ -53,12 +53,17 @@ pub enum Error {
     Samples(#[from] openload_samples::Error),
     /// A row group holds a row that is earlier than its file says.
     #[error(
-        "the samples are damaged: the row group that begins with row {row} holds an intended start \
-         before the least one that its file names; restore the parts as `gen` wrote them"
+        "{}: the file is damaged: it holds an intended start of {found_ns} ns in a row group whose \
+         least one should be {said_ns} ns; restore the file as `gen` wrote it",
+        path.display()
     )]
     EarlierThanSaid {
-        /// Rows in the parts and row groups before it.
-        row: u64,
+        /// The file.
+        path: PathBuf,
+        /// Earliest intended start of the row group.
+        found_ns: i64,
+        /// What the footer says.
+        said_ns: i64,
     },
     /// A row ended in a way this version does not know.
     #[error(

@@ -35,7 +35,7 @@ const GROUP_ROWS: usize = 65_536;
 
 /// The column whose bounds the footer says for each row group: whoever looks for a time, or for the
 /// rows in the order of the timeline, need not read the others.
-const START: &str = "intended_ns";
+pub(crate) const START: &str = "intended_ns";
 
 /// Writes pages of sample columns as a Parquet file.
 pub struct PageFile {

@@ -18,6 +18,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::Error;
+use crate::group::START;
 use crate::paths::closed_parts;
 use crate::read::{check_columns, completed};
 
@@ -72,12 +73,16 @@ impl RowGroups {
         &self.groups
     }
 
+    /// The file that holds a row group.
+    pub fn path(&self, group: &RowGroup) -> &Path {
+        &self.parts[group.part].path
+    }
+
     /// The least intended start of a row group, if its footer says so. Files of the first versions do
     /// not, nor do parts made of a journal.
     pub fn earliest(&self, group: &RowGroup) -> Option<i64> {
         let metadata = self.parts[group.part].metadata.metadata().row_group(group.index);
-        let is_start =
-            |column: &&ColumnChunkMetaData| column.column_path().string() == "intended_ns";
+        let is_start = |column: &&ColumnChunkMetaData| column.column_path().string() == START;
         match metadata.columns().iter().find(is_start)?.statistics()? {
             Statistics::Int64(bounds) => bounds.min_opt().copied(),
             _ => None,

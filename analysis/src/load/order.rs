@@ -79,14 +79,13 @@ pub(super) fn ordered(starts_ns: &[i64], seq: impl Fn(usize) -> u64) -> Ordered 
     Ordered { places, starts_ns: keys.iter().map(start).collect() }
 }
 
-/// Stretches of ascending keys up to which merging them is faster than throwing the keys into
-/// buckets.
+/// Stretches of ascending keys that are merged; more than these, and the keys go into buckets.
 const STRETCHES_MAX: usize = 64;
 
 /// Keys to a bucket, on average.
 const BUCKET_KEYS: usize = 2;
 
-/// Sorts keys up to `greatest`. However they lie, they come out sorted; it is fastest for a few
+/// Sorts keys up to `greatest`. However they lie, they come out sorted; it is fast for a few
 /// ascending stretches, and for keys that are spread over their range as arrivals are.
 fn sorted(mut keys: Vec<u64>, greatest: u64) -> Vec<u64> {
     let descents = keys.windows(2).filter(|pair| pair[0] > pair[1]).count();

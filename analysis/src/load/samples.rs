@@ -147,11 +147,13 @@ fn earliest(groups: &RowGroups, group: &RowGroup) -> Result<i64, Error> {
 /// Reads and sorts a row group.
 fn read(groups: &RowGroups, step: &Step, columns: &[&'static str]) -> Result<Arrivals, Error> {
     let arrivals = Arrivals::new(&groups.read(&step.group, columns)?)?;
-    let is_as_said = arrivals.intended_ns.first().is_none_or(|&first| first >= step.earliest_ns);
-    if is_as_said {
-        Ok(arrivals)
-    } else {
-        Err(Error::EarlierThanSaid { row: step.group.first_row })
+    match arrivals.intended_ns.first() {
+        Some(&found_ns) if found_ns < step.earliest_ns => Err(Error::EarlierThanSaid {
+            path: groups.path(&step.group).to_owned(),
+            found_ns,
+            said_ns: step.earliest_ns,
+        }),
+        _ => Ok(arrivals),
     }
 }
 

@@ -136,5 +136,7 @@ fn a_file_that_holds_earlier_rows_than_it_says_is_refused() {
     // Earlier than the truth is a bound, too.
     assert!(rows(&with_least(least - 1).unwrap()) == sorted(run.rows.clone()));
     let error = with_least(least + 1).unwrap_err().to_string();
-    assert!(error.contains("the samples are damaged"), "{error}");
+    assert!(error.contains("part-00000.parquet: the file is damaged"), "{error}");
+    let both = format!("{least} ns in a row group whose least one should be {} ns", least + 1);
+    assert!(error.contains(&both), "{error}");
 }
