@@ -281,9 +281,7 @@ fn the_page_of_a_suite_leads_to_its_runs() {
         ["one", "two"].map(|name| bench.dir.path().join(format!("{name}.toml"))).to_vec();
     for (profile, name) in profiles.iter().zip(["one", "two"]) {
         let text = steady(100, "poisson", 2, "").replace("\"test\"", &format!("\"{name}\""));
-        let objective =
-            "\n[[objective]]\nmetric = \"response_time\"\nquantile = 0.5\nmax = \"1s\"\n";
-        std::fs::write(profile, text + objective).unwrap();
+        std::fs::write(profile, text).unwrap();
     }
     let out = bench.out("suite");
     let mut command = gen_command();

@@ -1,6 +1,6 @@
 //! What the commands print, and where.
 
-use crate::support::{Bench, MEDIAN, run_gen, steady};
+use crate::support::{Bench, run_gen, steady};
 
 fn stdout(arguments: &[&str]) -> String {
     let output = run_gen(arguments);
@@ -26,7 +26,7 @@ fn a_dry_run_prints_the_plan_and_sends_nothing() {
 #[test]
 fn json_is_the_only_thing_on_stdout() {
     let bench = Bench::turn();
-    let run = bench.run("json", &steady(100, "constant", 1, MEDIAN), &["--json"]);
+    let run = bench.run("json", &steady(100, "constant", 1, ""), &["--json"]);
     run.expect_exit(0);
     let printed: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(printed, run.summary());
@@ -36,7 +36,7 @@ fn json_is_the_only_thing_on_stdout() {
 #[test]
 fn quiet_prints_the_verdict_and_nothing_else() {
     let bench = Bench::turn();
-    let run = bench.run("quiet", &steady(100, "constant", 1, MEDIAN), &["--quiet"]);
+    let run = bench.run("quiet", &steady(100, "constant", 1, ""), &["--quiet"]);
     run.expect_exit(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("pass\n", ""));
 }
@@ -44,7 +44,7 @@ fn quiet_prints_the_verdict_and_nothing_else() {
 #[test]
 fn the_summary_says_where_the_run_is_and_what_to_do_next() {
     let bench = Bench::turn();
-    let run = bench.run("summary", &steady(100, "constant", 1, MEDIAN), &[]);
+    let run = bench.run("summary", &steady(100, "constant", 1, ""), &[]);
     run.expect_exit(0);
     assert!(run.stderr.contains("about 100 requests in 1 s"), "{}", run.stderr);
     assert!(run.stdout.starts_with("PASS"), "{}", run.stdout);

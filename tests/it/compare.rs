@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Bench, MEDIAN, PATIENT, Run, gen_command, retry, run_gen, steady};
+use crate::support::{Bench, PATIENT, Run, gen_command, retry, run_gen, steady};
 use crate::target::{serve, serve_at};
 
 const USUAL: &str = "4ms";
@@ -16,7 +16,7 @@ fn options(mean: &str) -> Vec<&str> {
 
 /// 400 requests a second for five seconds.
 fn load() -> String {
-    steady(400, "poisson", 5, MEDIAN)
+    steady(400, "poisson", 5, "")
 }
 
 fn compare(bench: &Bench, arguments: &[&str]) -> Run {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Bench, Run, retry, signal, steady, wait_for_file};
+use crate::support::{Bench, Run, retry, signal, steady, unjudged, wait_for_file};
 
 fn reasons(run: &Run) -> String {
     run.summary()["reasons"].to_string()
@@ -53,7 +53,8 @@ fn a_rate_this_machine_cannot_send_is_invalid_and_still_one_row_each() {
 fn a_clean_run_is_valid() {
     let bench = Bench::turn();
     retry(|attempt| {
-        let run = bench.run_once(&format!("clean-{attempt}"), &steady(500, "poisson", 5, ""), &[]);
+        let run =
+            bench.run_once(&format!("clean-{attempt}"), &unjudged(500, "poisson", 5, ""), &[]);
         if run.exit != 0 {
             return Err(run.stdout);
         }

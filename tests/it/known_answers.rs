@@ -35,8 +35,8 @@ fn a_frozen_target_slows_every_arrival_by_what_was_left_of_the_freeze() {
          freeze = { at = \"8s\", for = \"1s\" }\n",
     );
     retry(|attempt| {
-        let run = bench.run_once(&format!("freeze-{attempt}"), &profile, &["--json"]);
-        run.expect_exit_or_invalid(0);
+        let run = bench.run(&format!("freeze-{attempt}"), &profile, &["--json"]);
+        run.expect_exit(0);
         let rows = run.rows();
         assert_eq!(rows.len(), 20_000, "rows = arrivals");
         for (index, row) in rows.iter().enumerate() {
@@ -96,8 +96,8 @@ const WIRE_MS: f64 = 0.3;
 fn check_exponential_answer(name: &str, arrival: &str, rate_per_ms: f64) {
     let bench = Bench::turn();
     retry(|attempt| {
-        let run = bench.run_once(&format!("{name}-{attempt}"), &loaded(arrival), &["--json"]);
-        run.expect_exit_or_invalid(0);
+        let run = bench.run(&format!("{name}-{attempt}"), &loaded(arrival), &["--json"]);
+        run.expect_exit(0);
         let summary = run.summary();
         let times = &summary["response_time"];
         for (quantile, p) in [("p50", 0.5_f64), ("p99", 0.99)] {

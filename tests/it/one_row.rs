@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use openload::target::{Faults, Target, TargetSpec};
 
-use crate::support::{Bench, Run, arrivals, load, row_keys, signal, steady, wait_for_file};
+use crate::support::{
+    Bench, PATIENT, Run, arrivals, load, row_keys, signal, steady, wait_for_file,
+};
 
 /// Asserts that the rows are the arrivals of the profile, each once.
 #[track_caller]
@@ -32,8 +34,8 @@ fn against_faults(name: &str, faults: Faults, outcome: &str, rest: &str) -> (Ben
     let target = Target::new(spec).faults(faults).listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", target.address());
     let profile = steady(200, "poisson", 5, &format!("{rest}{STRICT}"));
-    let run = bench.run_once(name, &profile, &["--target", &url]);
-    run.expect_exit_or_invalid(3);
+    let run = bench.run(name, &profile, &["--target", &url]);
+    run.expect_exit(3);
     assert_one_row_each(&bench, &profile, &run);
     let failed = count(&run, outcome) as f64 / run.rows().len() as f64;
     assert!((0.12..0.3).contains(&failed), "{failed} of the rows ended {outcome}");
@@ -75,8 +77,8 @@ fn connections_closed_at_random_lose_no_arrival() {
     let target = Target::new(spec).faults(faults).listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", target.address());
     let profile = steady(200, "poisson", 5, "");
-    let run = bench.run_once("close", &profile, &["--target", &url]);
-    run.expect_exit_or_invalid(0);
+    let run = bench.run("close", &profile, &["--target", &url]);
+    run.expect_exit(0);
     assert_one_row_each(&bench, &profile, &run);
     // A close that crosses a request on the wire is the target's, and is told; one that was
     // there before is not a failure.
@@ -89,7 +91,7 @@ fn a_target_that_is_not_there_is_said_once_and_nothing_is_sent() {
     let port = unused_port();
     let profile = steady(200, "poisson", 2, "");
     let url = format!("http://127.0.0.1:{port}");
-    let run = bench.run_once("refused", &profile, &["--target", &url]);
+    let run = bench.run("refused", &profile, &["--target", &url]);
     run.expect_exit(1);
     assert!(run.stderr.contains(&format!("127.0.0.1:{port}")), "{}", run.stderr);
     assert!(run.stderr.contains("refused") && run.stderr.contains("--target"), "{}", run.stderr);
@@ -101,9 +103,8 @@ fn a_refused_connection_is_a_row_when_the_user_insists() {
     let bench = Bench::shared_turn();
     let port = unused_port();
     let profile = steady(200, "poisson", 2, &format!("[connection]\nprobe = false\n{STRICT}"));
-    let run =
-        bench.run_once("insist", &profile, &["--target", &format!("http://127.0.0.1:{port}")]);
-    run.expect_exit_or_invalid(3);
+    let run = bench.run("insist", &profile, &["--target", &format!("http://127.0.0.1:{port}")]);
+    run.expect_exit(3);
     assert_one_row_each(&bench, &profile, &run);
     assert_eq!(count(&run, "connect_error"), run.rows().len());
     assert!(run.stderr.contains("is the target running"), "{}", run.stderr);
@@ -114,12 +115,12 @@ fn an_unresolvable_host_is_said_or_recorded() {
     let bench = Bench::shared_turn();
     let url = "http://no-such-host.invalid:8080";
     let profile = steady(100, "poisson", 2, "");
-    let run = bench.run_once("unresolved", &profile, &["--target", url]);
+    let run = bench.run("unresolved", &profile, &["--target", url]);
     run.expect_exit(1);
     assert!(run.stderr.contains("cannot resolve `no-such-host.invalid`"), "{}", run.stderr);
     let profile = steady(100, "poisson", 2, &format!("[connection]\nprobe = false\n{STRICT}"));
-    let run = bench.run_once("unresolved-insist", &profile, &["--target", url]);
-    run.expect_exit_or_invalid(3);
+    let run = bench.run("unresolved-insist", &profile, &["--target", url]);
+    run.expect_exit(3);
     assert_one_row_each(&bench, &profile, &run);
     assert_eq!(count(&run, "connect_error"), run.rows().len());
 }
@@ -131,8 +132,8 @@ fn a_target_that_accepts_and_never_answers_ends_in_time() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let profile =
         steady(50, "poisson", 2, &format!("[connection]\nresponse_timeout = \"1s\"\n{STRICT}"));
-    let run = bench.run_once("deaf", &profile, &["--target", &url]);
-    run.expect_exit_or_invalid(3);
+    let run = bench.run("deaf", &profile, &["--target", &url]);
+    run.expect_exit(3);
     assert_one_row_each(&bench, &profile, &run);
     assert_eq!(count(&run, "timeout"), run.rows().len());
     drop(listener);
@@ -150,8 +151,8 @@ fn arrivals_beyond_max_in_flight_are_dropped_rows() {
              [target.embedded]\nfreeze = {{ at = \"1s\", for = \"1s\" }}\n{STRICT}"
         ),
     );
-    let run = bench.run_once("full", &profile, &[]);
-    run.expect_exit_or_invalid(3);
+    let run = bench.run("full", &profile, &[]);
+    run.expect_exit(3);
     assert_one_row_each(&bench, &profile, &run);
     let dropped = count(&run, "dropped");
     assert!((150..=200).contains(&dropped), "{dropped}");
@@ -190,12 +191,12 @@ fn a_target_that_dies_in_the_middle_loses_no_arrival() {
     let target = Target::new(TargetSpec::default()).listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", target.address());
     let profile = steady(200, "poisson", 4, STRICT);
-    let (out, child) = bench.start("dies", &profile, &["--target", &url]);
+    let (out, child) = bench.start("dies", &profile, &[&PATIENT[..], &["--target", &url]].concat());
     wait_for_file(&out.join("run.json"));
     std::thread::sleep(Duration::from_millis(2000));
     target.stop();
     let run = Run::new(out, child.wait_with_output().unwrap());
-    run.expect_exit_or_invalid(3);
+    run.expect_exit(3);
     assert_one_row_each(&bench, &profile, &run);
     assert!(count(&run, "connect_error") > 100);
 }

@@ -1,6 +1,6 @@
 //! `gen query` on a real run.
 
-use crate::support::{Bench, MEDIAN, Run, gen_command, steady};
+use crate::support::{Bench, Run, gen_command, steady};
 
 #[test]
 fn the_newest_run_answers_and_wrong_questions_are_explained() {
@@ -48,7 +48,7 @@ fn a_base_that_is_not_there_is_missed_before_the_run() {
 #[test]
 fn quiet_says_what_the_comparison_came_to() {
     let bench = Bench::shared_turn();
-    let run = bench.run("run", &steady(200, "poisson", 5, MEDIAN), &[]);
+    let run = bench.run("run", &steady(200, "poisson", 5, ""), &[]);
     let mut command = gen_command();
     command.args(["analyze", "--quiet"]).arg(&run.dir).arg("--base").arg(&run.dir);
     let told = Run::new(run.dir.clone(), command.output().unwrap());
@@ -59,7 +59,7 @@ fn quiet_says_what_the_comparison_came_to() {
 #[test]
 fn twenty_runs_make_a_history_and_fewer_do_not() {
     let bench = Bench::shared_turn();
-    let run = bench.run("run", &steady(200, "poisson", 5, MEDIAN), &[]);
+    let run = bench.run("run", &steady(200, "poisson", 5, ""), &[]);
     let mut command = gen_command();
     command.args(["compare", "--history"]).arg(&run.dir);
     let few = Run::new(run.dir.clone(), command.output().unwrap());

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 
 use openload::target::recording::read_recording;
 
-use crate::support::{Bench, gen_command, run_gen, signal, steady};
+use crate::support::{Bench, PATIENT, gen_command, run_gen, signal, steady};
 
 /// A target that has said where it listens.
 pub struct Served {
@@ -80,8 +80,8 @@ fn every_request_of_a_run_is_in_the_recording() {
     let served = serve(&["--instant", "--record", file.to_str().unwrap()]);
     let scenario = "[[scenario]]\nname = \"get\"\nrequest = { path = \"/{{seq()}}\" }\n";
     let profile = steady(500, "poisson", 1, scenario);
-    let run = bench.run_once("run", &profile, &["--target", &served.url]);
-    run.expect_exit_or_invalid(0);
+    let run = bench.run_once("run", &profile, &[&PATIENT[..], &["--target", &served.url]].concat());
+    run.expect_exit(0);
     served.stop("INT");
     let mut seen: Vec<u64> = targets(&file).iter().map(|path| path[1..].parse().unwrap()).collect();
     let mut sent: Vec<u64> = run.rows().iter().map(|row| row.seq).collect();
@@ -119,8 +119,7 @@ fn tls_files_make_a_target_with_tls() {
         let url = served.url.replace("127.0.0.1", "localhost");
         let trust = format!("connection.tls.ca=\"{cert}\"");
         let name = format!("tls{}", instant.len());
-        let run = bench.run_once(&name, &profile, &["--target", &url, "--set", &trust]);
-        run.expect_exit_or_invalid(0);
+        bench.run(&name, &profile, &["--target", &url, "--set", &trust]).expect_exit(0);
         served.stop("INT");
     }
 
@@ -129,9 +128,8 @@ fn tls_files_make_a_target_with_tls() {
     let url = served.url.replace("127.0.0.1", "localhost");
     let trust = format!("connection.tls.ca={cert:?}");
     let shown = format!("connection.tls={{ ca={cert:?}, certificate={cert:?}, key={key:?} }}");
-    let known = bench.run_once("known", &profile, &["--target", &url, "--set", &shown]);
-    known.expect_exit_or_invalid(0);
-    let unknown = bench.run_once("unknown", &profile, &["--target", &url, "--set", &trust]);
+    bench.run("known", &profile, &["--target", &url, "--set", &shown]).expect_exit(0);
+    let unknown = bench.run("unknown", &profile, &["--target", &url, "--set", &trust]);
     assert!(unknown.rows().iter().all(|row| row.outcome != "ok"));
     assert!(unknown.stderr.contains("asks for a client certificate"), "{}", unknown.stderr);
     served.stop("INT");
