@@ -1,7 +1,7 @@
 //! Reading all arrivals of a run.
 //!
 //! Row groups are read and sorted by as many threads as there are processors, and merged and packed
-//! by one of them in the order of their earliest rows. What comes out does not depend on who is
+//! by one more in the order of their earliest rows. What comes out does not depend on who is
 //! faster.
 
 use std::mem;
