@@ -7,7 +7,7 @@ use arrow_array::types::{ArrowPrimitiveType, Int64Type, UInt16Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch};
 use openload_contract::TimelineDigest;
 
-use super::kinds::GroupKinds;
+use super::kinds::{NamedKind, kinds_of};
 use super::order::{Ordered, ordered};
 use crate::Error;
 use crate::store::{ArrivalColumns, OptionalTimes};
@@ -23,8 +23,8 @@ pub(super) struct Arrivals {
     sent_ns: Optional,
     ttfb_ns: Optional,
     kind: Vec<u32>,
-    /// The kinds of this group, by their code in `kind`.
-    pub kinds: GroupKinds,
+    /// The kinds of this group, by their number in `kind`.
+    pub kinds: Vec<NamedKind>,
     pub digest: TimelineDigest,
 }
 
@@ -100,8 +100,8 @@ impl Arrivals {
         let seq = if numbers.is_empty() { Vec::new() } else { taken(&places, &numbers) };
         let mut digest = TimelineDigest::default();
         seq.iter().zip(&starts_ns).for_each(|(&seq, &start_ns)| digest.add(seq, start_ns));
-        let mut kinds = GroupKinds::default();
-        let kind = taken(&places, &kinds.codes(batch, picked)?);
+        let (kinds, codes) = kinds_of(batch, picked)?;
+        let kind = taken(&places, &codes);
 
         let places = match picked {
             None => places,

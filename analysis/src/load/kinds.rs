@@ -4,11 +4,12 @@
 //! combination is a [`Kind`] and a row holds its number. Whatever depends on names is decided once
 //! per kind and looked up per row.
 
+use std::array;
 use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt16Type;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use openload_contract::{Manifest, Outcome};
 
 use super::batch::among;
@@ -35,8 +36,8 @@ pub struct Kind {
     pub is_measured: bool,
 }
 
-/// What a row's kind is made from: codes of stream, phase, scenario, request and outcome, and the
-/// status (0 for none), 16 bits each.
+/// What a row's kind is made from: the group's codes of stream, phase, scenario, request and
+/// outcome, and the status (0 for none), 16 bits each.
 type Key = u128;
 
 /// Names of stream, phase, scenario, request and outcome, and the status (0 for none).
@@ -50,16 +51,7 @@ const DICTIONARIES: [&str; 5] = ["stream", "phase", "scenario", "request", "outc
 const CODE_BITS: u32 = u16::BITS;
 const STATUS_SHIFT: u32 = DICTIONARIES.len() as u32 * CODE_BITS;
 
-/// Numbers the kinds of one row group as they come.
-#[derive(Debug, Default)]
-pub(super) struct GroupKinds {
-    names: Vec<String>,
-    name_codes: HashMap<String, u16>,
-    keys: Vec<Key>,
-    codes: HashMap<Key, u32>,
-}
-
-/// A column of a batch that says something of each row's kind.
+/// A column of a row group that says something of each row's kind.
 struct Varying {
     /// A code of each row.
     codes: Vec<u16>,
@@ -67,106 +59,82 @@ struct Varying {
     shift: u32,
 }
 
-impl GroupKinds {
-    /// The codes of the picked rows of a row group, or of all. Names that were not asked for are
-    /// empty.
-    pub fn codes(
-        &mut self,
-        batch: &RecordBatch,
-        picked: Option<&[u32]>,
-    ) -> Result<Vec<u32>, Error> {
-        let mut every: Key = 0;
-        let mut varying = Vec::new();
-        let shifts = (0..).step_by(CODE_BITS as usize);
-        for (shift, name) in shifts.zip(DICTIONARIES) {
-            let of_column = match batch.column_by_name(name) {
-                None => vec![self.name_code("")],
-                Some(array) => self.codes_of_names(array, picked, name)?,
-            };
-            add(of_column, shift, &mut every, &mut varying);
+/// The kinds of a row group in the order in which they come, and the number of its kind for each of
+/// the picked rows, or of all. Names that were not asked for are empty.
+pub(super) fn kinds_of(
+    batch: &RecordBatch,
+    picked: Option<&[u32]>,
+) -> Result<(Vec<NamedKind>, Vec<u32>), Error> {
+    let mut every: Key = 0;
+    let mut varying = Vec::new();
+    let mut dictionaries: [Option<&StringArray>; DICTIONARIES.len()] = Default::default();
+    let shifts = (0..).step_by(CODE_BITS as usize);
+    for ((shift, name), dictionary) in shifts.zip(DICTIONARIES).zip(&mut dictionaries) {
+        if let Some(array) = batch.column_by_name(name) {
+            let (names, codes) = codes_of_names(array, picked, name)?;
+            *dictionary = Some(names);
+            add(codes, shift, &mut every, &mut varying);
         }
-        if let Some(status) = batch.column_by_name("status") {
-            add(codes_of_status(status, picked)?, STATUS_SHIFT, &mut every, &mut varying);
-        }
-        let count = picked.map_or(batch.num_rows(), <[u32]>::len);
-        Ok(self.codes_of_keys(every, &varying, count))
     }
-
-    /// What the codes of the keys mean.
-    pub fn into_kinds(self) -> Vec<NamedKind> {
-        let name = |key: Key, place: u32| {
-            let code = (key >> (place * CODE_BITS)) as u16;
-            self.names[usize::from(code)].clone()
-        };
-        let kind = |&key: &Key| NamedKind {
-            names: [0, 1, 2, 3, 4].map(|place| name(key, place)),
-            status: (key >> STATUS_SHIFT) as u16,
-        };
-        self.keys.iter().map(kind).collect()
+    if let Some(status) = batch.column_by_name("status") {
+        add(codes_of_status(status, picked)?, STATUS_SHIFT, &mut every, &mut varying);
     }
+    let count = picked.map_or(batch.num_rows(), <[u32]>::len);
+    let (keys, codes) = numbered(every, &varying, count);
+    let name = |key: Key, place: usize| {
+        let code = (key >> (place as u32 * CODE_BITS)) as u16;
+        dictionaries[place].map_or("", |names| names.value(code.into())).to_owned()
+    };
+    let kind = |&key: &Key| NamedKind {
+        names: array::from_fn(|place| name(key, place)),
+        status: (key >> STATUS_SHIFT) as u16,
+    };
+    Ok((keys.iter().map(kind).collect(), codes))
+}
 
-    /// Codes of the names of rows, or one for all. Parts may number the same names differently.
-    fn codes_of_names(
-        &mut self,
-        array: &ArrayRef,
-        picked: Option<&[u32]>,
-        column: &'static str,
-    ) -> Result<Vec<u16>, Error> {
-        let array = array.as_dictionary_opt::<UInt16Type>().ok_or(Error::Column { column })?;
-        let names = array.values().as_string_opt::<i32>().ok_or(Error::Column { column })?;
-        let remap: Vec<u16> =
-            names.iter().map(|name| self.name_code(name.unwrap_or_default())).collect();
-        if array.keys().null_count() > 0 {
-            let known: Vec<bool> = (0..array.len()).map(|row| array.is_valid(row)).collect();
-            if among(picked, &known).contains(&false) {
-                return Err(Error::Column { column });
-            }
-        }
-        let codes = among(picked, array.keys().values());
-        let codes = one_if_constant(&codes).iter();
-        let code = |&code: &u16| remap.get(usize::from(code)).copied();
-        codes.map(code).collect::<Option<_>>().ok_or(Error::Column { column })
+/// The names of a column, and their codes of rows, or one for all.
+fn codes_of_names<'a>(
+    array: &'a ArrayRef,
+    picked: Option<&[u32]>,
+    column: &'static str,
+) -> Result<(&'a StringArray, Vec<u16>), Error> {
+    let wrong = || Error::Column { column };
+    let array = array.as_dictionary_opt::<UInt16Type>().ok_or_else(wrong)?;
+    let names = array.values().as_string_opt::<i32>().ok_or_else(wrong)?;
+    let codes = among(picked, array.keys().values());
+    let codes = one_if_constant(&codes).to_vec();
+    let is_known = |row: usize| array.keys().is_valid(row);
+    let are_known = array.keys().null_count() == 0
+        || picked.is_some_and(|picked| picked.iter().all(|&row| is_known(row as usize)));
+    let are_names = codes.iter().all(|&code| usize::from(code) < names.len());
+    if are_known && are_names { Ok((names, codes)) } else { Err(wrong()) }
+}
+
+/// The keys of rows in the order in which they come, and the number of its key for each row.
+fn numbered(every: Key, varying: &[Varying], count: usize) -> (Vec<Key>, Vec<u32>) {
+    if varying.is_empty() {
+        return (vec![every; count.min(1)], vec![0; count]);
     }
-
-    fn name_code(&mut self, name: &str) -> u16 {
-        if let Some(&code) = self.name_codes.get(name) {
-            return code;
+    let mut keys = Vec::new();
+    let mut numbers: HashMap<Key, u32> = HashMap::new();
+    // A few kinds make most rows: those met last, by a hash of their key.
+    let mut recent: [Option<(Key, u32)>; RECENT] = [None; RECENT];
+    let codes = (0..count).map(|row| {
+        let of_row = |column: &Varying| Key::from(column.codes[row]) << column.shift;
+        let key = varying.iter().fold(every, |key, column| key | of_row(column));
+        let place = recent_place(key);
+        if let Some((_, number)) = recent[place].filter(|&(same, _)| same == key) {
+            return number;
         }
-        // A profile has a few dozen names; 16 bits are what the files use for each column.
-        let code = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
-        self.names.push(name.to_owned());
-        self.name_codes.insert(name.to_owned(), code);
-        code
-    }
-
-    fn codes_of_keys(&mut self, every: Key, varying: &[Varying], count: usize) -> Vec<u32> {
-        if varying.is_empty() {
-            return if count > 0 { vec![self.code(every); count] } else { Vec::new() };
-        }
-        // A few kinds make most rows: those met last, by a hash of their key.
-        let mut recent: [Option<(Key, u32)>; RECENT] = [None; RECENT];
-        let codes = (0..count).map(|row| {
-            let of_row = |column: &Varying| Key::from(column.codes[row]) << column.shift;
-            let key = varying.iter().fold(every, |key, column| key | of_row(column));
-            let place = recent_place(key);
-            let code = match recent[place] {
-                Some((same, code)) if same == key => code,
-                _ => self.code(key),
-            };
-            recent[place] = Some((key, code));
-            code
+        let number = *numbers.entry(key).or_insert_with(|| {
+            keys.push(key);
+            keys.len() as u32 - 1
         });
-        codes.collect()
-    }
-
-    fn code(&mut self, key: Key) -> u32 {
-        let next = self.keys.len() as u32;
-        let code = *self.codes.entry(key).or_insert(next);
-        if code == next {
-            self.keys.push(key);
-        }
-        code
-    }
+        recent[place] = Some((key, number));
+        number
+    });
+    let codes = codes.collect();
+    (keys, codes)
 }
 
 /// Puts a column into the key of every row, or among those that vary.

@@ -182,7 +182,7 @@ impl Loading {
         let first_row = plan[self.taken].group.first_row;
         self.taken += 1;
         self.digest.merge(arrivals.digest);
-        let codes = self.kinds.codes(mem::take(&mut arrivals.kinds).into_kinds())?;
+        let codes = self.kinds.codes(mem::take(&mut arrivals.kinds))?;
         arrivals.renumber(&codes);
         self.merge.push(Run::new(first_row, arrivals));
         // Nothing earlier than the earliest row of the next group will come.
