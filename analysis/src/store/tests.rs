@@ -56,6 +56,8 @@ proptest! {
         let store = stored(&wild);
         prop_assert_eq!(store.len(), wild.len());
         prop_assert!(rows(&store) == wild);
+        let finishes = wild.iter().map(|row| row.intended_ns.saturating_add(row.response_ns));
+        prop_assert_eq!(store.last_finish_ns(), finishes.max());
         for instant_ns in wild.iter().step_by(97).map(|row| row.intended_ns).chain([i64::MIN, 0, i64::MAX]) {
             let before = wild.partition_point(|row| row.intended_ns < instant_ns);
             prop_assert_eq!(store.rows_before(instant_ns), before);
@@ -94,6 +96,7 @@ fn a_good_run_takes_less_than_sixteen_bytes_a_row() {
 fn a_few_failures_widen_nothing_but_the_response() {
     let mut rows = tame(BLOCK_ROWS as i64);
     let before = stored(&rows).bytes();
+    // Not the first of all, before which no time was known that it could store.
     for row in rows.iter_mut().step_by(100).skip(1) {
         (row.connect_ns, row.sent_ns, row.ttfb_ns) = (None, None, None);
     }
